@@ -1,0 +1,215 @@
+"""Every setting of a run, its default, bounds and unit: here and nowhere else.
+
+Sections are named after the stages. A YAML file may set any part of them; `--set section.key=value` overrides it. An
+unknown key, a wrong type or a value out of bounds is a `ConfigError` that names the key, the value and what is expected.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from streamfilter.errors import ConfigError
+
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """Base of every section: unknown keys are refused, values never change after they were checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceConfig(Section):
+    """What part of a source is read."""
+
+    start_s: Seconds = Field(0.0, description="Where to begin, in seconds of stream time.")
+    end_s: Seconds | None = Field(None, description="Where to stop, in seconds of stream time; null: at the end.")
+    deinterlace: Literal["auto", "never", "always"] = Field(
+        "auto", description="Deinterlace when the decoder says a frame is interlaced, never, or always."
+    )
+    threads: int = Field(0, ge=0, le=64, description="Decoder threads; 0 lets FFmpeg choose.")
+    max_pixels: int = Field(
+        8192 * 8192, ge=1, description="Pictures with more pixels than this are refused, in pixels."
+    )
+
+    @model_validator(mode="after")
+    def _ends_after_start(self) -> SourceConfig:
+        if self.end_s is not None and self.end_s <= self.start_s:
+            raise ValueError(f"end_s {self.end_s} must be greater than start_s {self.start_s}")
+        return self
+
+
+class SamplerConfig(Section):
+    """Which frames are looked at."""
+
+    rate: Annotated[float, Field(gt=0, le=1000)] | Literal["every", "keyframes"] = Field(
+        4.0, description="Looks per second of stream time, or `every` frame, or `keyframes` only."
+    )
+    cuts: bool = Field(True, description="Find cuts between shots on every decoded frame.")
+    cut_threshold: Share = Field(
+        0.18, description="Mean change of brightness (0 to 1) between two frames that counts as a cut."
+    )
+
+
+class GateConfig(Section):
+    """When a still picture keeps its last verdicts."""
+
+    enabled: bool = Field(True, description="Reuse the verdicts of an unchanged picture.")
+    threshold: Share = Field(
+        0.008, description="Largest change of brightness (0 to 1) in any tile that counts as unchanged."
+    )
+    hold_s: Seconds = Field(2.0, description="Longest time a verdict is reused without a new look by the network.")
+
+
+class ClassifierConfig(Section):
+    """How the network looks at a picture."""
+
+    short_side: int = Field(
+        384, ge=64, le=2160, description="Shorter side of the analysed picture, in pixels; larger finds smaller logos."
+    )
+    batch: int = Field(8, ge=1, le=256, description="Pictures in one pass of the network.")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N.")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Arithmetic of the network; auto takes the fastest that the device has hardware for."
+    )
+    threads: int = Field(0, ge=0, le=256, description="CPU threads of the network; 0: one per core.")
+    floor: Share = Field(0.2, description="Windows whose likeliest label has a lower probability are dropped.")
+    nms_iou: Share = Field(0.3, description="Two boxes of one label that overlap more than this (IoU) are one.")
+    max_candidates: int = Field(20, ge=1, le=1000, description="Most candidates kept per picture.")
+
+
+class RejectorConfig(Section):
+    """When a candidate is none of the labels. `null` takes the threshold that the model file carries."""
+
+    none_class: Share | None = Field(None, description="Reject when the none-of-the-above probability is above this.")
+    max_softmax: Share | None = Field(None, description="Reject when the label's probability is below this.")
+    mahalanobis: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Reject when the distance to the label's mean is above this, in standard deviations."
+    )
+
+
+class SmootherConfig(Section):
+    """When an appearance begins and ends. All in seconds, never in frames."""
+
+    onset_s: Seconds = Field(0.5, description="Evidence needed to open an event: seconds of sightings, less misses.")
+    hold_score: Share = Field(
+        0.3, description="An open event goes on while its label is seen with at least this score, rejected or not."
+    )
+    bridge_s: Seconds = Field(1.0, description="Longest time without a sighting that does not end an event.")
+    min_duration_s: Seconds = Field(0.4, description="Shorter appearances are dropped as unstable.")
+    max_look_s: Annotated[float, Field(gt=0)] = Field(
+        0.5, description="One sighting counts for at most this much evidence, however far apart the looks are."
+    )
+    place_iou: Share = Field(0.1, description="Overlap (IoU) at which two sightings of a label are the same logo.")
+    place_reach: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="How far a logo may move between looks, in its own box diagonals per look."
+    )
+
+
+class AnnotateConfig(Section):
+    """How an annotated video is drawn and written."""
+
+    crf: int = Field(20, ge=0, le=51, description="H.264 quality: lower is better and larger.")
+    preset: Literal["ultrafast", "veryfast", "fast", "medium", "slow"] = Field(
+        "veryfast", description="H.264 encoder effort."
+    )
+    timeline: bool = Field(True, description="Draw a timeline of the events along the lower edge.")
+
+
+class RunConfig(Section):
+    """Everything that decides what a run finds. Its digest is part of every event's identity."""
+
+    source: SourceConfig = SourceConfig()
+    sampler: SamplerConfig = SamplerConfig()
+    gate: GateConfig = GateConfig()
+    classifier: ClassifierConfig = ClassifierConfig()
+    rejector: RejectorConfig = RejectorConfig()
+    smoother: SmootherConfig = SmootherConfig()
+    annotate: AnnotateConfig = AnnotateConfig()
+
+    def digest(self) -> str:
+        """SHA-256 over the settings that decide the events; batch size, threads and drawing do not."""
+        kept = self.model_dump(
+            mode="json",
+            exclude={"annotate": True, "classifier": {"batch", "threads"}, "source": {"threads"}},
+        )
+        return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+S = TypeVar("S", bound=Section)
+
+
+def load_config(kind: type[S], path: Path | None = None, overrides: Iterable[str] = ()) -> S:
+    """Settings of `kind` from its defaults, a YAML file and dotted overrides (`smoother.onset_s=0.3`), in that order.
+
+    Raises `ConfigError` for a file that cannot be read or parsed, an unknown key, a wrong type, a value out of bounds.
+    """
+    tree = _read_yaml(path) if path is not None else {}
+    for override in overrides:
+        _apply(tree, override)
+    return check_config(kind, tree, origin=str(path) if path is not None else "settings")
+
+
+def check_config(kind: type[S], tree: Mapping[str, Any], *, origin: str) -> S:
+    """Validate a plain mapping; `origin` is named in the error."""
+    try:
+        return kind.model_validate(tree)
+    except ValidationError as error:
+        lines = "; ".join(_explain(kind, problem) for problem in error.errors()[:5])
+        raise ConfigError(f"{origin}: {lines}") from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read config {path}: {error.strerror}; check the path") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config {path} is not YAML: {' '.join(str(error).split())}") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"config {path} holds a {type(tree).__name__}, expected sections such as `smoother:`")
+    return tree
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {override!r}: expected section.key=value, such as smoother.onset_s=0.3")
+    *sections, last = key.strip().split(".")
+    for name in sections:
+        child = tree.setdefault(name, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"--set {override!r}: {name} is a value, not a section")
+        tree = child
+    try:
+        tree[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override!r}: cannot read the value {text!r}") from None
+
+
+def _explain(kind: type[Section], problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(("constrained", "literal")))
+    if problem["type"] == "extra_forbidden":
+        known = ", ".join(_siblings(kind, problem["loc"]))
+        return f"unknown setting {where}; known here: {known}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{where or 'settings'} = {problem['input']!r}: {message[0].lower()}{message[1:]}"
+
+
+def _siblings(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    for part in location[:-1]:
+        field = kind.model_fields.get(str(part))
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            break
+        kind = field.annotation
+    return sorted(kind.model_fields)

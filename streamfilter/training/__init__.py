@@ -1,0 +1,1 @@
+"""Reading the label pictures, and teaching the network from them."""

@@ -1,0 +1,70 @@
+"""Parts a dataset into training and validation examples without near-duplicates on both sides."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+
+from streamfilter.training.dataset import FEW_PICTURES
+from streamfilter.training.examples import Dataset, Example
+
+Stratum = tuple[str, str | None]
+
+
+def split(dataset: Dataset, *, validation: float = 0.2, seed: int) -> tuple[Dataset, Dataset]:
+    """The training and the validation part. Whole duplicate groups go to one side; the same seed gives the same parts.
+
+    Of every label, of the negatives and of the unknown logos the share `validation`, 0 to 1, is held back: at least one
+    example where there are five and they are not all copies of one picture, none where there are fewer.
+    """
+    groups: dict[int, list[Example]] = defaultdict(list)
+    for example in dataset.examples:
+        groups[example.group].append(example)
+    total = Counter(_stratum(example) for example in dataset.examples)
+    wanted = {stratum: _wanted(count, validation) for stratum, count in total.items()}
+    order = list(groups)
+    random.Random(seed).shuffle(order)
+    # Smallest first within a random order: a large group would overshoot what a small label can spare.
+    order.sort(key=lambda group: len(groups[group]) > 1)
+    held: Counter[Stratum] = Counter()
+    chosen: set[int] = set()
+    for group in order:
+        gain = Counter(_stratum(example) for example in groups[group])
+        if all(held[s] + n <= wanted[s] for s, n in gain.items()):
+            held.update(gain)
+            chosen.add(group)
+    _hold_back_one_each(groups, chosen, total=total, held=held, wanted=wanted)
+    return (
+        dataset.with_examples(e for e in dataset.examples if e.group not in chosen),
+        dataset.with_examples(e for e in dataset.examples if e.group in chosen),
+    )
+
+
+def _stratum(example: Example) -> Stratum:
+    return example.kind, example.label
+
+
+def _wanted(count: int, validation: float) -> int:
+    return 0 if count < FEW_PICTURES or validation <= 0 else max(1, round(count * validation))
+
+
+def _hold_back_one_each(
+    groups: dict[int, list[Example]],
+    chosen: set[int],
+    *,
+    total: Counter[Stratum],
+    held: Counter[Stratum],
+    wanted: dict[Stratum, int],
+) -> None:
+    """Where only large groups were left, the smallest that leaves something to train on is held back all the same."""
+    for stratum in sorted(s for s, n in wanted.items() if n and not held[s]):
+        able = [
+            (len(members), group, gain)
+            for group, members in groups.items()
+            if stratum in (gain := Counter(map(_stratum, members)))
+            and all(held[s] + n < total[s] for s, n in gain.items())
+        ]
+        if able:
+            _, group, gain = min(able, key=lambda item: item[:2])
+            held.update(gain)
+            chosen.add(group)

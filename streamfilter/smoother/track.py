@@ -1,0 +1,194 @@
+"""One logo at one place: the evidence for it in seconds, and the event that it becomes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from streamfilter.smoother.thinning import Path
+from streamfilter.smoother.time import Loss, Step
+from streamfilter.types import Candidate, Event, Evidence, Exposure, Opening, Rejection, Sighting, TrackPoint
+
+LEAST_WEIGHT_S = 1e-3
+"""The first look of a stream stands for no time, yet what it shows counts a little in the means."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was met while a track was alive; `watched_s` is time that looks stand for."""
+
+    looks: int = 0
+    gap_s: float = 0.0
+    watched_s: float = 0.0
+    rejections: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Tally) -> None:
+        """Take in what `other` counted."""
+        self.looks += other.looks
+        self.gap_s += other.gap_s
+        self.watched_s += other.watched_s
+        self.rejections.update(other.rejections)
+
+
+@dataclass(slots=True)
+class Mean:
+    """Weighted means of what sightings show: area, centre, sharpness."""
+
+    weight: float = 0.0
+    area: float = 0.0
+    x: float = 0.0
+    y: float = 0.0
+    sharpness: float = 0.0
+
+    def add(self, candidate: Candidate, weight: float) -> None:
+        """Take in one sighting."""
+        x, y = candidate.box.center
+        self.weight += weight
+        self.area += weight * candidate.box.area
+        self.x += weight * x
+        self.y += weight * y
+        self.sharpness += weight * candidate.sharpness
+
+
+class Track:
+    """One label at one place, from its first accepted sighting on.
+
+    `start_s` is the edge before the first sighting, `absent_s` the edge after the last one while it is not seen; both
+    are final when they are set. What comes after the last sighting is tallied apart and forgotten when the track ends.
+    """
+
+    def __init__(self, sighting: Sighting, step: Step, *, number: int, is_alone: bool) -> None:
+        assert sighting.label is not None
+        self.label = sighting.label
+        self.number = number
+        self.start_s = step.appeared_s
+        self.start_pts = step.pts
+        self.ordinal: int | None = None
+        self.is_confirmed = False
+        self.evidence_s = 0.0
+        self.box = sighting.candidate.box
+        self.best = sighting.candidate
+        self.seen_s = self.start_s
+        self.accepted_s = step.time_s
+        self.absent_s: float | None = None
+        self._seen_pts = step.pts
+        self._best_score = -1.0
+        self._score = self._score_weight = 0.0
+        self._hits = 0
+        self._largest = 0.0
+        self._mean = Mean()
+        self._visible_s = self._alone_s = 0.0
+        self._was_alone = is_alone
+        self._tally = Tally()
+        self._since = Tally()
+        self._path = Path()
+        self.see(sighting, step, is_alone=is_alone)
+
+    def see(self, sighting: Sighting, step: Step, *, is_alone: bool) -> None:
+        """The logo was seen at this look; a rejected sighting holds the place but is no evidence."""
+        self._count_visible(step, is_alone)
+        self._since.looks += 1
+        self._since.watched_s += min(step.weight_s, step.time_s - self.start_s)
+        weight = max(step.weight_s, LEAST_WEIGHT_S)
+        if sighting.label is None:
+            self._since.rejections[str(sighting.rejection)] += 1
+        else:
+            self._accept(sighting, step, weight)
+        self._tally.add(self._since)
+        self._since = Tally()
+        self.seen_s, self._seen_pts, self.absent_s = step.time_s, step.pts, None
+        self.box = sighting.candidate.box
+        self._largest = max(self._largest, self.box.area)
+        self._mean.add(sighting.candidate, weight)
+        self._path.add(TrackPoint(step.time_s, self.box, sighting.score))
+
+    def miss(self, step: Step) -> None:
+        """The logo was not seen at this look."""
+        if self.absent_s is None:
+            self.absent_s = step.vanished_s
+        self.evidence_s -= step.weight_s
+        self._since.looks += 1
+        self._since.watched_s += step.weight_s
+
+    def lose(self, loss: Loss) -> None:
+        """Nothing is known of the logo in this gap."""
+        if self.absent_s is None:
+            self.absent_s = loss.start_s
+        self._since.gap_s += loss.length_s
+        self._since.watched_s += loss.before_weight_s
+
+    def reject(self, rejection: Rejection) -> None:
+        """A sighting of the label at this place was rejected and does not hold it."""
+        self._since.rejections[str(rejection)] += 1
+
+    @property
+    def score(self) -> float:
+        """Mean score of the accepted sightings, each weighted by the time its look stands for."""
+        return min(1.0, max(0.0, self._score / self._score_weight))
+
+    def opening(self) -> Opening:
+        """The record of the moment in which the track is confirmed."""
+        return Opening(self.label, self.start_s, self.start_pts, self.ordinal or 0, self.box, self.score)
+
+    def event(self, end_s: float, *, end_weight_s: float) -> Event:
+        """The event that ended at `end_s`; `end_weight_s` is the watched time after the last sighting."""
+        duration_s = end_s - self.start_s
+        tail_s = end_s - self.seen_s
+        return Event(
+            label=self.label,
+            start_s=self.start_s,
+            end_s=end_s,
+            start_pts=self.start_pts,
+            end_pts=self._seen_pts,
+            ordinal=self.ordinal or 0,
+            score=self.score,
+            best=self.best,
+            evidence=Evidence(
+                looks=self._tally.looks,
+                hits=self._hits,
+                rejections=dict(sorted(self._tally.rejections.items())),
+                gap_s=self._tally.gap_s,
+                coverage=min(1.0, (self._tally.watched_s + end_weight_s) / duration_s),
+            ),
+            exposure=self._exposure(tail_s),
+            track=self._path.points(),
+        )
+
+    def _accept(self, sighting: Sighting, step: Step, weight: float) -> None:
+        self.evidence_s += step.weight_s
+        self.accepted_s = step.time_s
+        self._hits += 1
+        self._score += weight * sighting.score
+        self._score_weight += weight
+        if sighting.score > self._best_score:
+            self._best_score, self.best = sighting.score, sighting.candidate
+
+    def _count_visible(self, step: Step, is_alone: bool) -> None:
+        """Time between two sightings is visible, but for the stretch in which the logo was away or nothing was seen."""
+        left_s = step.time_s if self.absent_s is None else self.absent_s
+        back_s = step.time_s if self.absent_s is None else step.appeared_s
+        before_s, after_s = left_s - self.seen_s, step.time_s - back_s
+        self._visible_s += before_s + after_s
+        if self.absent_s is None:
+            self._alone_s += before_s * (self._was_alone + is_alone) / 2
+        else:
+            self._alone_s += before_s * self._was_alone + after_s * is_alone
+        self._was_alone = is_alone
+
+    def _exposure(self, tail_s: float) -> Exposure:
+        mean = self._mean
+        return Exposure(
+            visible_s=self._visible_s + tail_s,
+            alone_s=self._alone_s + tail_s * self._was_alone,
+            mean_share=mean.area / mean.weight,
+            largest_share=self._largest,
+            x=mean.x / mean.weight,
+            y=mean.y / mean.weight,
+            sharpness=mean.sharpness / mean.weight,
+        )
+
+
+def place_reach(track: Track, step: Step, *, reach: float, max_look_s: float) -> float:
+    """How far the logo may have moved since it was seen, in box diagonals: `reach`, with time three times that."""
+    unseen_s = step.time_s - track.seen_s
+    return reach * (1 + min(2.0, unseen_s / max_look_s))

@@ -202,18 +202,18 @@ def stripes(rng: Generator, width: int, height: int) -> Pixels:
     return _to_pixels(first + (last - first) * wave[:, :, None].astype(np.float32))
 
 
-_Painter = Callable[[Generator, int, int], Pixels]
-_PLAIN: tuple[_Painter, ...] = (gradient, flat, clouds)
-PAINTERS: tuple[_Painter, ...] = (
+Painter = Callable[[Generator, int, int], Pixels]
+_PLAIN: tuple[Painter, ...] = (gradient, flat, clouds)
+PAINTERS: tuple[Painter, ...] = (
     clouds, clouds, gradient, flat, blobs, buildings, foliage, crowd, crowd, lettering, grid, stripes,
 )  # fmt: skip
 
 
-def _pick(rng: Generator) -> _Painter:
+def _pick(rng: Generator) -> Painter:
     return PAINTERS[int(rng.integers(len(PAINTERS)))]
 
 
-def _pick_plain(rng: Generator) -> _Painter:
+def _pick_plain(rng: Generator) -> Painter:
     return _PLAIN[int(rng.integers(len(_PLAIN)))]
 
 

@@ -1,7 +1,7 @@
 """Random marks that belong to no label: the unknowns that the demo model is trained against.
 
 Plain ones are stacked from discs, rings, polygons, stars, bars, waves, crosses and letters in random palettes, the
-taught marks' palettes among them. Near ones are a taught mark gone wrong: other colours, another inner shape, one piece.
+taught marks' palettes among them. Near ones are a taught mark gone wrong: other colours, another inside, one piece.
 None of these outlines occurs in `marks.UNTAUGHT`, so the strangers of the demo clip are new to the model.
 """
 

@@ -18,7 +18,7 @@ from numpy.random import Generator
 
 from streamfilter.demo.clutter import draw_background
 from streamfilter.demo.marks import TAUGHT
-from streamfilter.demo.shapes import render
+from streamfilter.demo.shapes import Mark, layer, rectangle, render
 from streamfilter.demo.strangers import random_mark
 from streamfilter.errors import DatasetError
 from streamfilter.types import Pixels
@@ -79,10 +79,13 @@ def varied_artwork(rng: Generator, artwork: Pixels) -> Pixels:
 
 
 def _on_plate(rng: Generator, artwork: Pixels) -> Pixels:
+    """The artwork on a pale plate with round corners, so that it stays artwork: some of it is transparent."""
     height, width = artwork.shape[:2]
-    margin = int(height * rng.uniform(0.08, 0.2))
-    plate = np.full((height + 2 * margin, width + 2 * margin, 4), 255, np.uint8)
-    plate[:, :, :3] = rng.integers(215, 256) - rng.integers(0, 16, 3)
+    margin = int(height * rng.uniform(0.1, 0.2))
+    high, wide = height + 2 * margin, width + 2 * margin
+    red, green, blue = (int(rng.integers(215, 256) - offset) for offset in rng.integers(0, 16, 3))
+    outline = rectangle(0, 0, width=wide / high, height=1, rounding=float(rng.uniform(0.05, 0.3)))
+    plate = render(Mark("plate", wide / high, (layer((red, green, blue), outline),)), high)
     composite(plate[:, :, :3], artwork, x=margin, y=margin)
     return plate
 

@@ -219,7 +219,7 @@ def _finale() -> Shot:
     )
     trivane = _logo("Trivane", Pose(56.2, 0.86, -0.1, 0.11), Pose(57.0, 0.86, 0.18, 0.12), Pose(60.0, 0.82, 0.2, 0.14))
     van = _van((222, 210, 180), Pose(57.4, -0.5, 0.62, 0.62), Pose(59.0, 1.5, 0.62, 0.62))
-    return Shot(55.5, 60, buildings, Camera((0.6, 0.5), (0.45, 0.45)), (duplen, trivane, van))
+    return Shot(55.5, 60, clouds, Camera((0.6, 0.5), (0.45, 0.45)), (duplen, trivane, van))
 
 
 def storyboard() -> tuple[Shot, ...]:

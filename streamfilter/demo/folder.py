@@ -19,7 +19,7 @@ from numpy.random import Generator
 from streamfilter.demo.clutter import draw_background
 from streamfilter.demo.marks import TAUGHT
 from streamfilter.demo.shapes import Mark, layer, rectangle, render
-from streamfilter.demo.strangers import random_mark
+from streamfilter.demo.strangers import NEAR_SHARE, near_stranger, plain_stranger, random_mark
 from streamfilter.errors import DatasetError
 from streamfilter.types import Pixels
 
@@ -104,8 +104,7 @@ def _write_strangers(folder: TrainingFolder, rng: Generator, strangers: int) -> 
     rows: list[_BoxRow] = []
     for index in range(strangers):
         if index % 2 == 0:
-            artwork = varied_artwork(rng, random_mark(rng, int(rng.integers(96, 257))))
-            _write(folder.unknown / f"{index:05}.png", artwork)
+            _write(folder.unknown / f"{index:05}.png", _strange_artwork(rng))
             continue
         name = f"{index:05}.jpg"
         scene, boxes = _strange_scene(rng)
@@ -115,6 +114,18 @@ def _write_strangers(folder: TrainingFolder, rng: Generator, strangers: int) -> 
         writer = csv.writer(lines)
         writer.writerow(("image", "x1", "y1", "x2", "y2", "label"))
         writer.writerows(rows)
+
+
+def _strange_artwork(rng: Generator) -> Pixels:
+    """One stranger. One that comes near a label gets a wide margin: as a look-alike picture it would be left out."""
+    size = int(rng.integers(96, 257))
+    if rng.random() >= NEAR_SHARE:
+        return varied_artwork(rng, render(plain_stranger(rng), size))
+    artwork = varied_artwork(rng, render(near_stranger(rng), size))
+    above, below, left, right = (rng.dirichlet((1, 1, 1, 1)) * rng.uniform(0.8, 1.4) * size).astype(int).tolist()
+    padded = np.pad(artwork, ((above, below), (left, right), (0, 0)), mode="edge")
+    padded[:, :, 3] = np.pad(artwork[:, :, 3], ((above, below), (left, right)))
+    return padded
 
 
 def _strange_scene(rng: Generator) -> tuple[Pixels, list[tuple[int, int, int, int]]]:

@@ -74,10 +74,15 @@ def _palette(rng: Generator) -> list[Colour]:
     return [pool[int(index)] for index in rng.integers(0, len(pool), 4)] if kind < 0.5 else pool
 
 
-def _shape(rng: Generator, x: float, y: float, size: float) -> tuple[Outline, ...]:
+_ANY_KIND = tuple(range(9))
+_STRANGE_KINDS = (4, 5, 6, 7, 8)
+"""Kinds of shape that look like no taught mark's inside, not even when small: star, square, cross, half disc, letter."""
+
+
+def _shape(rng: Generator, x: float, y: float, size: float, *, kinds: Sequence[int] = _ANY_KIND) -> tuple[Outline, ...]:
     """One filled or hollow basic shape around x, y that fits into a circle of radius `size`."""
     turn = float(rng.choice([0, 0, np.pi / 4, np.pi / 6, np.pi]))
-    kind = int(rng.integers(9))
+    kind = kinds[int(rng.integers(len(kinds)))]
     if kind == 0:
         return (ellipse(x, y, rx=size, ry=size * float(rng.uniform(0.5, 1))),)
     if kind == 1:
@@ -88,7 +93,7 @@ def _shape(rng: Generator, x: float, y: float, size: float) -> tuple[Outline, ..
         sides, inner = int(rng.integers(3, 9)), size * float(rng.uniform(0.35, 0.8))
         return polygon(x, y, radius=size, sides=sides), polygon(x, y, radius=inner, sides=sides)
     if kind == 4:
-        tips = int(rng.integers(3, 10))
+        tips = int(rng.integers(4, 10))
         return (star(x, y, outer=size, inner=size * float(rng.uniform(0.25, 0.75)), tips=tips, turn=turn),)
     if kind == 5:
         half = size * 0.7
@@ -195,7 +200,7 @@ def _other_inside(rng: Generator, mark: Mark) -> Mark:
     for index in range(count):
         x = middle + (index - (count - 1) / 2) * mark.aspect / (count + 0.6)
         colour = mark.layers[-1 - index % len(mark.layers)].colour
-        inside.append(Layer(colour, _shape(rng, x, 0.5, size)))
+        inside.append(Layer(colour, _shape(rng, x, 0.5, size, kinds=_STRANGE_KINDS)))
     return Mark("inside", mark.aspect, (plate, *inside))
 
 

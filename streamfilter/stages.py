@@ -50,10 +50,14 @@ class SourceFacts:
 
 @dataclass(slots=True)
 class SourceCounts:
-    """What a source has met so far; the source counts, the pipeline reads."""
+    """What a source has met so far; the source counts, the pipeline reads.
+
+    `decode_errors` are packets that gave no picture, `damaged_frames` pictures that the decoder had to patch.
+    """
 
     frames: int = 0
     decode_errors: int = 0
+    damaged_frames: int = 0
     frames_without_pts: int = 0
     ended_early_s: float = 0.0
     notes: list[str] = field(default_factory=list)

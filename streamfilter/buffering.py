@@ -1,0 +1,124 @@
+"""All waiting, dropping and threading between stages: run an iterator ahead in a thread, group items into batches."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Generic, Literal, Self, TypeVar
+
+T = TypeVar("T")
+
+
+def prefetch(items: Iterable[T], depth: int, *, when_full: Literal["wait", "drop_oldest"] = "wait") -> Prefetch[T]:
+    """Run `items` in a thread of its own, at most `depth` of them ahead of the consumer.
+
+    Use it in a `with` block, which stops and joins the thread however the block ends. Order is kept, and an exception
+    of `items` is raised where it would have come. `drop_oldest` never lets the producer wait: the consumer gets the
+    newest items, `dropped` counts the others.
+    """
+    return Prefetch(items, depth, when_full=when_full)
+
+
+class Prefetch(Generic[T]):
+    """An iterator over what a thread produces. See `prefetch`."""
+
+    def __init__(self, items: Iterable[T], depth: int, *, when_full: Literal["wait", "drop_oldest"]) -> None:
+        if depth < 1:
+            raise ValueError(f"prefetch depth {depth}: expected at least 1")
+        self.dropped = 0
+        self._items = items
+        self._depth = depth
+        self._drops = when_full == "drop_oldest"
+        self._ready: deque[T] = deque()
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._ended = False
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._produce, name="streamfilter-prefetch", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        with self._changed:
+            self._changed.wait_for(lambda: self._ready or self._ended or self._stopped)
+            if self._ready and not self._stopped:
+                item = self._ready.popleft()
+                self._changed.notify_all()
+                return item
+            error, self._error = self._error, None
+        self._thread.join()
+        if error is not None:
+            raise error
+        raise StopIteration
+
+    def close(self) -> None:
+        """Stop the producer after the item it is at, drop what is ready, and join the thread."""
+        with self._changed:
+            self._stopped = True
+            self._ready.clear()
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _produce(self) -> None:
+        try:
+            self._run()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the consumer
+            with self._changed:
+                self._error = error
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+
+    def _run(self) -> None:
+        iterator = iter(self._items)
+        try:
+            for item in iterator:
+                if not self._deliver(item):
+                    return
+        finally:
+            # A generator must end in the thread that ran it, or its `finally` would run under the consumer's feet.
+            close = getattr(iterator, "close", None)
+            if close is not None:
+                close()
+
+    def _deliver(self, item: T) -> bool:
+        """Hand one item over; False when nobody wants any more."""
+        with self._changed:
+            if self._drops:
+                while len(self._ready) >= self._depth:
+                    self._ready.popleft()
+                    self.dropped += 1
+            else:
+                self._changed.wait_for(lambda: len(self._ready) < self._depth or self._stopped)
+            if self._stopped:
+                return False
+            self._ready.append(item)
+            self._changed.notify_all()
+            return True
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items in lists of `size`, in order; the last list may be shorter, none is empty."""
+    if size < 1:
+        raise ValueError(f"batch size {size}: expected at least 1")
+    batch: list[T] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,59 @@
+"""The gate stage: a picture that has not changed since the network saw it keeps its verdicts, for a bounded time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from streamfilter.config import GateConfig
+from streamfilter.stages import Gate
+from streamfilter.types import Frame, Gap, Look, Pixels
+
+# Tiles across and down, and thumbnail pixels along a tile: small enough that a logo of 6 % of the height changes one.
+_TILES = (16, 9)
+_TILE_PIXELS = 8
+
+
+def make_gate(config: GateConfig) -> Gate:
+    """The gate that the settings ask for."""
+    return StillGate(config)
+
+
+class StillGate:
+    """Compares every look with the last picture that the network really saw, so that slow drift cannot slip through."""
+
+    def __init__(self, config: GateConfig) -> None:
+        self._config = config
+
+    def pass_through(self, looks: Iterable[Look | Gap]) -> Iterator[Look | Gap]:
+        """The same looks; `is_still` where the verdicts of the look before still hold. Never across a cut or a gap."""
+        seen: tuple[float, Pixels] | None = None
+        for look in looks:
+            if isinstance(look, Gap) or not self._config.enabled:
+                seen = None
+                yield look
+                continue
+            thumbnail = _thumbnail(look.frame)
+            if seen is not None and not look.cuts_s and self._holds(seen, look.frame.time_s, thumbnail):
+                yield replace(look, is_still=True)
+            else:
+                seen = (look.frame.time_s, thumbnail)
+                yield look
+
+    def _holds(self, seen: tuple[float, Pixels], time_s: float, thumbnail: Pixels) -> bool:
+        seen_s, before = seen
+        return time_s - seen_s <= self._config.hold_s and largest_change(before, thumbnail) <= self._config.threshold
+
+
+def largest_change(before: Pixels, after: Pixels) -> float:
+    """The mean absolute change of the tile that changed most, 0 to 1. Both `(72, 128)` uint8 luma."""
+    change = np.abs(before.astype(np.int16) - after.astype(np.int16))
+    across, down = _TILES
+    tiles = change.reshape(down, _TILE_PIXELS, across, _TILE_PIXELS).mean(axis=(1, 3))
+    return float(tiles.max()) / 255
+
+
+def _thumbnail(frame: Frame) -> Pixels:
+    return frame.picture.luma(_TILES[0] * _TILE_PIXELS, _TILES[1] * _TILE_PIXELS)

@@ -1,0 +1,137 @@
+"""A source that is a local file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self, cast
+
+import numpy as np
+from av import VideoFrame
+from av.sidedata.sidedata import SideDataContainer
+from av.sidedata.sidedata import Type as SideDataType
+
+from streamfilter.config import SourceConfig
+from streamfilter.errors import SourceError
+from streamfilter.source.clock import Moment
+from streamfilter.source.geometry import UPRIGHT, Orientation, displayed_size, orientation_of
+from streamfilter.source.losses import LossWatch
+from streamfilter.source.opening import declared_end, fingerprint
+from streamfilter.source.packets import Decoded
+from streamfilter.source.picture import Converter, DecodedPicture
+from streamfilter.source.reading import Reading, begin_reading, check_size
+from streamfilter.stages import Source, SourceCounts, SourceFacts
+from streamfilter.types import Frame, Gap
+
+
+def open_source(name: str | Path, config: SourceConfig, *, keyframes_only: bool = False) -> Source:
+    """Open a video file; the caller closes it (`with`).
+
+    `keyframes_only` lets the decoder skip all other frames, which is many times faster. Raises `SourceError` when the
+    file cannot be read, holds no video, or when no picture of it can be decoded.
+    """
+    return FileSource(str(name), config, keyframes_only=keyframes_only)
+
+
+class FileSource:
+    """One local container, decoded once from `start_s` to `end_s`; frames carry true stream time wherever it begins."""
+
+    facts: SourceFacts
+    counts: SourceCounts
+
+    def __init__(self, name: str, config: SourceConfig, *, keyframes_only: bool = False) -> None:
+        self._name = name
+        self._config = config
+        self._keyframes_only = keyframes_only
+        self._converter = Converter()
+        self._reading = begin_reading(name, config, keyframes_only=keyframes_only)
+        try:
+            self.counts = self._reading.counts
+            self.facts = self._describe(self._reading)
+        except BaseException:
+            self._reading.container.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._reading.container.close()
+
+    def __repr__(self) -> str:
+        return f"FileSource({self._name!r})"
+
+    def frames(self) -> Iterator[Frame | Gap]:
+        """Frames from `start_s` to `end_s` in time order, and a `Gap` where some were lost. Can be read once.
+
+        Raises `SourceError` for a picture larger than `max_pixels`, and when there is no picture in the asked time.
+        """
+        watch = LossWatch(self._reading, keyframes_only=self._keyframes_only)
+        for item, moment in self._placed():
+            if self._config.end_s is not None and moment.time_s >= self._config.end_s:
+                break
+            gaps = watch.before(item, moment)
+            if moment.time_s >= self._config.start_s:
+                yield from gaps
+                yield self._frame(item, moment)
+        else:
+            yield from watch.after_all()
+        if not self.counts.frames:
+            raise self._nothing_there()
+
+    def _placed(self) -> Iterator[tuple[Decoded, Moment]]:
+        clock = self._reading.clock
+        for item in self._reading.items:
+            if item.pts is None:
+                clock.skip(item.errors)
+            yield item, clock.place(item.pts, item.duration)
+
+    def _describe(self, reading: Reading) -> SourceFacts:
+        width, height, _ = self._geometry(reading.first)
+        end_s, _ = declared_end(reading.container, reading.stream)
+        return SourceFacts(
+            name=self._name,
+            fingerprint=fingerprint(self._name),
+            container=reading.container.format.name,
+            codec=reading.stream.codec_context.codec.canonical_name,
+            width=width,
+            height=height,
+            duration_s=end_s,
+            rate_hz=float(reading.rate) if reading.rate else None,
+            time_base=reading.time_base,
+            has_audio=bool(reading.container.streams.audio),
+        )
+
+    def _frame(self, item: Decoded, moment: Moment) -> Frame:
+        width, height, orientation = self._geometry(item)
+        self.counts.frames += 1
+        self.counts.frames_without_pts += moment.derived
+        picture = DecodedPicture(item.frame, self._converter, width=width, height=height, orientation=orientation)
+        return Frame(moment.time_s, moment.pts, self._reading.time_base, item.is_key, picture)
+
+    def _geometry(self, item: Decoded) -> tuple[int, int, Orientation]:
+        size = (item.frame.width, item.frame.height)
+        check_size(self._name, size, max_pixels=self._config.max_pixels)
+        stream = self._reading.stream
+        # The container speaks of the size it declares; after a change of size only the codec knows.
+        owner = stream if size == self._reading.probed_size else stream.codec_context
+        orientation = self._orientation(item.frame)
+        width, height = displayed_size(*size, aspect=owner.sample_aspect_ratio, orientation=orientation)
+        check_size(self._name, (width, height), max_pixels=self._config.max_pixels)
+        return width, height, orientation
+
+    def _orientation(self, frame: VideoFrame) -> Orientation:
+        data = cast(SideDataContainer, frame.side_data).get(SideDataType.DISPLAYMATRIX)
+        return UPRIGHT if data is None else orientation_of(np.frombuffer(data, dtype=np.int32).tolist())
+
+    def _nothing_there(self) -> SourceError:
+        until = "its end" if self._config.end_s is None else f"{self._config.end_s:g} s"
+        duration = self.facts.duration_s
+        length = "" if duration is None else f" (it lasts {duration:.2f} s)"
+        return SourceError(
+            f"no picture of {self._name} between {self._config.start_s:g} s and {until}{length}; "
+            "choose another source.start_s or source.end_s"
+        )

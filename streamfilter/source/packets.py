@@ -1,0 +1,119 @@
+"""Packets of one video stream through its decoder, one by one: a bad packet is counted and skipped, never the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from av import FFmpegError, Packet, VideoFrame
+from av.container import InputContainer
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from streamfilter.stages import SourceCounts
+
+# So many packets in a row without a picture, or reads that fail, and the rest of the file is given up.
+_MOST_PACKETS_IN_VAIN = 5000
+_MOST_BAD_READS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A frame as it leaves the decoder. `errors`: packets that failed since the frame before it."""
+
+    frame: VideoFrame
+    is_key: bool
+    pts: int | None
+    duration: int | None
+    errors: int
+    is_after_loss: bool
+
+
+class PacketDecoder:
+    """Decodes one stream of an open container, which its opener closes.
+
+    `first_pts` and `end_pts` bound the video packets met so far, `container_end_s` the packets of every stream
+    (in the container's own clock).
+    """
+
+    def __init__(self, container: InputContainer, stream: VideoStream, counts: SourceCounts) -> None:
+        self._container = container
+        self._stream = stream
+        self._counts = counts
+        self._errors = 0
+        self._damaged = False
+        self._in_vain = 0
+        self._keys_only = stream.codec_context.skip_frame == "NONKEY"
+        self.gave_up = False
+        self.first_pts: int | None = None
+        self.end_pts: int | None = None
+        self.container_end_s: float | None = None
+
+    def frames(self) -> Iterator[Decoded]:
+        """Every picture that can be decoded, the decoder's own store at the end included."""
+        for packet in self._packets():
+            # An empty packet is the demuxer's end mark or a picture that AVI leaves out; a decoder would end at both.
+            if not packet.size:
+                continue
+            self._see(packet)
+            if packet.stream.index != self._stream.index or (self._keys_only and not packet.is_keyframe):
+                continue
+            yield from self._decode(packet)
+            if self._in_vain > _MOST_PACKETS_IN_VAIN:
+                self.gave_up = True
+                return
+        yield from self._decode(None)
+
+    def take_errors(self) -> int:
+        """Failed packets since the last frame, for what is reported at the end."""
+        errors, self._errors = self._errors, 0
+        return errors
+
+    def _packets(self) -> Iterator[Packet[Stream]]:
+        bad_reads = 0
+        while True:
+            try:
+                yield from self._container.demux()
+            except FFmpegError:
+                bad_reads += 1
+                self._count_error()
+                if bad_reads > _MOST_BAD_READS:
+                    self.gave_up = True
+                    return
+            else:
+                return
+
+    def _see(self, packet: Packet[Stream]) -> None:
+        if packet.pts is None or packet.is_discard:
+            return
+        end = packet.pts + (packet.duration or 0)
+        end_s = float(end * packet.time_base)
+        self.container_end_s = end_s if self.container_end_s is None else max(self.container_end_s, end_s)
+        if packet.stream.index == self._stream.index:
+            self.first_pts = packet.pts if self.first_pts is None else min(self.first_pts, packet.pts)
+            self.end_pts = end if self.end_pts is None else max(self.end_pts, end)
+            self._damaged = self._damaged or packet.is_corrupt
+
+    def _decode(self, packet: Packet[Stream] | None) -> Iterator[Decoded]:
+        self._in_vain += 1
+        try:
+            frames = self._stream.decode(packet)
+        except FFmpegError:
+            self._count_error()
+            return
+        for frame in frames:
+            self._in_vain = 0
+            self._counts.damaged_frames += frame.is_corrupt
+            yield Decoded(
+                frame,
+                frame.key_frame,
+                frame.pts,
+                frame.duration or None,
+                self.take_errors(),
+                self._damaged,
+            )
+            self._damaged = False
+
+    def _count_error(self) -> None:
+        self._counts.decode_errors += 1
+        self._errors += 1

@@ -1,0 +1,87 @@
+"""Decoded pictures that are converted when somebody asks, straight from the decoder's format to the size asked for."""
+
+from __future__ import annotations
+
+import threading
+from typing import Literal
+
+import numpy as np
+from av import FFmpegError, VideoFrame
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+
+from streamfilter.errors import SourceError
+from streamfilter.source.geometry import Orientation
+from streamfilter.types import Pixels
+
+_SCALING = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+_UNSPECIFIED = 2
+_HD_LINES = 577
+_MOST_SCALERS = 8
+
+
+class Converter:
+    """Keeps one scaler per size that is asked for: a new one per picture would grow memory, one for all is slow.
+
+    One lock: swscale's contexts, and the tags PyAV borrows on the frame, belong to one thread at a time.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._scalers: dict[tuple[str, int, int], VideoReformatter] = {}
+
+    def convert(self, frame: VideoFrame, form: Literal["rgb24", "gray"], *, width: int, height: int) -> Pixels:
+        """The frame as it was coded, scaled: `(height, width, 3)` or `(height, width)` uint8."""
+        # The same guess that players make: high definition without a tag is BT.709, anything smaller BT.601.
+        colorspace = Colorspace.ITU709 if frame.colorspace == _UNSPECIFIED and frame.height >= _HD_LINES else None
+        with self._lock:
+            scaler = self._scaler((form, width, height))
+            try:
+                scaled = scaler.reformat(
+                    frame, width, height, form, src_colorspace=colorspace, interpolation=_SCALING, threads=1
+                )
+            except (FFmpegError, ValueError) as error:
+                raise SourceError(
+                    f"cannot convert a {frame.width}×{frame.height} {frame.format.name} picture to {width}×{height} "
+                    f"{form} ({_reason(error)}); re-encode the video as yuv420p"
+                ) from None
+            return np.asarray(scaled.to_ndarray(), dtype=np.uint8)
+
+    def _scaler(self, key: tuple[str, int, int]) -> VideoReformatter:
+        if key not in self._scalers and len(self._scalers) >= _MOST_SCALERS:
+            self._scalers.pop(next(iter(self._scalers)))
+        return self._scalers.setdefault(key, VideoReformatter())
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, FFmpegError) else None) or type(error).__name__
+
+
+class DecodedPicture:
+    """One decoded picture (`Picture`), as it is displayed. Any thread may convert it, also after its source closed."""
+
+    __slots__ = ("_converter", "_frame", "_orientation", "height", "width")
+
+    def __init__(
+        self, frame: VideoFrame, converter: Converter, *, width: int, height: int, orientation: Orientation
+    ) -> None:
+        self._frame = frame
+        self._converter = converter
+        self._orientation = orientation
+        self.width = width
+        self.height = height
+
+    def rgb(self, width: int | None = None, height: int | None = None) -> Pixels:
+        """The displayed picture, `(height, width, 3)` uint8 RGB; its own size when none is given."""
+        return self._convert("rgb24", width or self.width, height or self.height)
+
+    def luma(self, width: int, height: int) -> Pixels:
+        """The displayed picture's brightness, `(height, width)` uint8."""
+        return self._convert("gray", width, height)
+
+    def _convert(self, form: Literal["rgb24", "gray"], width: int, height: int) -> Pixels:
+        if self._orientation.transposed:
+            width, height = height, width
+        return self._orientation.apply(self._converter.convert(self._frame, form, width=width, height=height))
+
+    def __repr__(self) -> str:
+        return f"DecodedPicture({self.width}×{self.height}, {self._frame.format.name})"

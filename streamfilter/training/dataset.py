@@ -84,8 +84,15 @@ def _inspect(listing: Listing, on_progress: Progress | None) -> list[Example]:
 
 
 def _each_once(found: Iterable[Found]) -> list[Found]:
-    """A file that two of the given folders hold counts where it was listed first: as a label's before all else."""
-    return list({os.path.realpath(item.path): item for item in reversed(list(found))}.values())[::-1]
+    """A file in two of the given folders counts once, as a label's picture before all else; in two labels, for both."""
+    seen: set[str] = set()
+    kept: list[Found] = []
+    for item in found:
+        place = os.path.realpath(item.path)
+        if item.kind == "known" or place not in seen:
+            kept.append(item)
+        seen.add(place)
+    return kept
 
 
 def _example(item: Found, facts: PictureFacts, group: int) -> Example:
@@ -103,13 +110,15 @@ def _example(item: Found, facts: PictureFacts, group: int) -> Example:
 
 
 def _usable_labels(examples: Iterable[Example], listing: Listing) -> tuple[str, ...]:
-    digests: dict[str, set[str]] = defaultdict(set)
+    digests: dict[str, set[str]] = {item.label: set() for item in listing.found if item.label is not None}
     for example in examples:
         if example.label is not None:
             digests[example.label].add(example.digest)
     for label, different in sorted(digests.items()):
         if len(different) < FEWEST_PICTURES:
-            detail = f"{len(different)} picture, at least {FEWEST_PICTURES} different ones are needed; label left out"
+            detail = (
+                f"usable pictures: {len(different)}, expected at least {FEWEST_PICTURES} different ones; label left out"
+            )
             listing.report(ProblemKind.LABEL_LEFT_OUT, label, detail)
         elif len(different) < FEW_PICTURES:
             detail = f"{len(different)} different pictures; it will be found poorly, add some (30 are plenty)"
@@ -135,15 +144,19 @@ def _with_boxes(
     rows, problems = read_box_rows(path)
     listing.problems.extend(problems)
     kind = "known" if labels is not None else "unknown"
-    by_path = {os.path.realpath(example.path): index for index, example in enumerate(examples) if example.kind == kind}
+    by_path: dict[str, list[int]] = defaultdict(list)
+    for index, example in enumerate(examples):
+        if example.kind == kind:
+            by_path[os.path.realpath(example.path)].append(index)
     bases = [path.parent, *roots, *(root.parent for root in roots)]
     boxes: dict[int, list[tuple[Box, str]]] = defaultdict(list)
     for row in rows:
         places = (os.path.realpath(base / row.image) for base in bases)
-        index = next((by_path[place] for place in places if place in by_path), None)
-        box = _checked_box(row, examples[index] if index is not None else None, path, labels=labels, listing=listing)
-        if index is not None and box is not None:
-            boxes[index].append((box, row.label))
+        indices = next((by_path[place] for place in places if place in by_path), [])
+        box = _checked_box(row, examples[indices[0]] if indices else None, path, labels=labels, listing=listing)
+        if box is not None:
+            for index in indices:
+                boxes[index].append((box, row.label))
     return [replace(e, boxes=merge_boxes(boxes[i])) if i in boxes else e for i, e in enumerate(examples)]
 
 

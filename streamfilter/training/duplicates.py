@@ -6,8 +6,8 @@ over each other at several scales, as a crop needs, and must have similar colour
 
 The thresholds were set by looking at the pairs found among 2,367 photographs and logo pictures: of the 28 groups joined
 at 0.80, 27 show the same picture or artwork and one two telephones of one make; below, more telephones follow. Copies
-re-encoded or scaled to a quarter are all found, of those cropped by 6 % per axis 98 in 100, by 10 % 81; copies made much
-brighter or darker are not.
+re-encoded or scaled to a quarter are all found, of those cropped by 6 % per axis 98 in 100, by 10 % 81; copies made
+much brighter or darker are not.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Floats = NDArray[np.float32]
 _COARSE_CORRELATION = 0.45
 _ALIGNED_CORRELATION = 0.80
 _LARGEST_COLOUR_DIFFERENCE = 30.0
-# Width and height, in thumbnail pixels, at which a crop is tried inside the whole: up to an eighth of a side is missing.
+# Width and height, in thumbnail pixels, at which a crop is tried inside the whole: up to an eighth may be missing.
 _CROP_SIZES = ((31, 31), (30, 30), (29, 29), (28, 28), (32, 30), (30, 32), (32, 28), (28, 32), (30, 28), (28, 30))
 _CONTRAST_FLOOR = 6.0
 # A picture with less detail than this is plain or a gradient: it looks like any other plain one, which tells nothing.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,8 +61,8 @@ def list_label_folders(root: Path, listing: Listing, *, not_labels: frozenset[Pa
             _note_loose_file(path, listing)
         elif path.resolve() in not_labels:
             continue
-        elif path.name != printable(path.name) or path.name != path.name.strip():
-            detail = "a label's name must be printable, without spaces at its ends; rename the folder"
+        elif not _can_be_label(path.name):
+            detail = "a label's name must be text without control characters or spaces at its ends; rename the folder"
             listing.report(ProblemKind.BAD_LABEL_NAME, path, detail)
         else:
             _list_label(path, listing)
@@ -120,6 +121,11 @@ def _entries(folder: Path) -> list[Path]:
         raise DatasetError(
             f"cannot list folder {printable(folder)}: {error.strerror}; expected a folder of pictures"
         ) from None
+
+
+def _can_be_label(name: str) -> bool:
+    """Labels go into JSON and onto terminals; format characters, which some scripts need, are no harm."""
+    return name == name.strip() and not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in name)
 
 
 def _is_hidden(name: str) -> bool:

@@ -46,7 +46,7 @@ SUFFIXES = frozenset(
     }
 )
 
-# What Pillow's parsers let through for files that are damaged; found by feeding it damaged files.
+# What Pillow lets through for damaged files: its parsers read lengths, offsets and numbers from them and trust those.
 _DAMAGED = (
     OSError,
     EOFError,
@@ -55,7 +55,6 @@ _DAMAGED = (
     TypeError,
     LookupError,
     ArithmeticError,
-    AttributeError,
     MemoryError,
     RuntimeError,
     struct.error,
@@ -152,6 +151,8 @@ def _check_size(image: Image.Image) -> None:
 def _reason(error: BaseException) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "it is not a picture of a format that is known here"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it has more than {MAX_PIXELS // 10**6} megapixels"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return printable(error) or type(error).__name__

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from streamfilter.training.examples import Dataset, Example
+from streamfilter.training.examples import Dataset, Example, Problem
 
-_NAMED_PER_KIND = 3
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetReport:
-    """Counts of a dataset and of its two parts.
+    """Counts of a dataset and of the part that is held back.
 
     `pictures`, `validation` and `boxes` count per label; `exact_duplicates` and `near_duplicates` count the pictures
-    that repeat an earlier one byte for byte, or nearly. `problems` count by kind, `named` holds the first few of each.
+    that repeat an earlier one byte for byte, or nearly. `problems` count by kind; `explained` names the first of each.
     """
 
     pictures: dict[str, int]
@@ -28,29 +28,32 @@ class DatasetReport:
     near_duplicates: int
     ignored_files: int
     problems: dict[str, int]
-    named: tuple[str, ...]
+    explained: tuple[str, ...]
 
     def lines(self) -> list[str]:
         """The report as text, one line each."""
         counts = sorted(self.pictures.values())
-        head = [
-            f"labels            {len(self.pictures)}, {counts[0]} to {counts[-1]} pictures each, {sum(counts)} in all",
-            f"boxes             {sum(self.boxes.values())}, of {sum(map(bool, self.boxes.values()))} labels",
-            f"negatives         {self.negatives} photographs, {self.unknown} with other logos",
-            f"held back         {sum(self.validation.values())} label pictures for validation",
-            f"duplicates        {self.exact_duplicates} exact, {self.near_duplicates} near; each kept on one side",
-        ]
+        boxed = sum(count > 0 for count in self.boxes.values())
         unheld = [label for label, count in self.validation.items() if not count]
-        if unheld:
-            head.append(f"not validated     {', '.join(unheld)}")
-        problems = [f"{kind.replace('_', ' '):<25} {count}" for kind, count in self.problems.items()]
-        return [*head, *problems, *(f"  {line}" for line in self.named)]
+        return [
+            f"labels       {len(counts)} with {counts[0]} to {counts[-1]} pictures each, {sum(counts)} in all",
+            f"boxes        {sum(self.boxes.values())} on {boxed} labels",
+            f"strangers    {self.negatives} pictures without a logo, {self.unknown} with other logos",
+            f"validation   {sum(self.validation.values())} of the label pictures are held back",
+            f"duplicates   {self.exact_duplicates} exact, {self.near_duplicates} near; never on both sides",
+            *([f"unchecked    too few different pictures to validate: {_first(unheld)}"] if unheld else []),
+            f"problems     {sum(self.problems.values())}, and {self.ignored_files} files that are no pictures",
+            *(f"  {line}" for line in self.explained),
+        ]
 
 
-def report(dataset: Dataset, validation: Dataset) -> DatasetReport:
+def report_on(dataset: Dataset, validation: Dataset) -> DatasetReport:
     """Sum up a dataset and the part of it that is held back for validation."""
     exact, near = _count_duplicates(dataset.examples)
     boxes = Counter(label for example in dataset.of_kind("known") for _, label in example.boxes)
+    by_kind: dict[str, list[Problem]] = defaultdict(list)
+    for problem in dataset.problems:
+        by_kind[str(problem.kind)].append(problem)
     return DatasetReport(
         pictures=dataset.pictures_per_label(),
         validation=validation.pictures_per_label(),
@@ -60,22 +63,21 @@ def report(dataset: Dataset, validation: Dataset) -> DatasetReport:
         exact_duplicates=exact,
         near_duplicates=near,
         ignored_files=dataset.ignored_files,
-        problems=dict(Counter(str(problem.kind) for problem in dataset.problems).most_common()),
-        named=_first_of_each_kind(dataset),
+        problems={kind: len(problems) for kind, problems in by_kind.items()},
+        explained=tuple(_explain(kind, problems) for kind, problems in by_kind.items()),
     )
 
 
-def _count_duplicates(examples: Iterable[Example]) -> tuple[int, int]:
-    examples = list(examples)
+def _count_duplicates(examples: Sequence[Example]) -> tuple[int, int]:
     different = len({example.digest for example in examples})
     return len(examples) - different, different - len({example.group for example in examples})
 
 
-def _first_of_each_kind(dataset: Dataset) -> tuple[str, ...]:
-    seen: Counter[str] = Counter()
-    named: list[str] = []
-    for problem in dataset.problems:
-        seen[problem.kind] += 1
-        if seen[problem.kind] <= _NAMED_PER_KIND:
-            named.append(str(problem))
-    return tuple(named)
+def _explain(kind: str, problems: Sequence[Problem]) -> str:
+    names = _first([problem.what for problem in problems])
+    return f"{len(problems)} × {kind.replace('_', ' ')}: {names}: {problems[0].detail}"
+
+
+def _first(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

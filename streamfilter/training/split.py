@@ -14,7 +14,7 @@ Stratum = tuple[str, str | None]
 def split(dataset: Dataset, *, validation: float = 0.2, seed: int) -> tuple[Dataset, Dataset]:
     """The training and the validation part. Whole duplicate groups go to one side; the same seed gives the same parts.
 
-    Of every label, of the negatives and of the unknown logos the share `validation`, 0 to 1, is held back: at least one
+    Of every label, the negatives and the unknown logos the share `validation`, 0 to 0.5, is held back: at least one
     example where there are five and they are not all copies of one picture, none where there are fewer.
     """
     groups: dict[int, list[Example]] = defaultdict(list)
@@ -24,7 +24,7 @@ def split(dataset: Dataset, *, validation: float = 0.2, seed: int) -> tuple[Data
     wanted = {stratum: _wanted(count, validation) for stratum, count in total.items()}
     order = list(groups)
     random.Random(seed).shuffle(order)
-    # Smallest first within a random order: a large group would overshoot what a small label can spare.
+    # Copies go to training where they can: a validation part full of one picture would say little.
     order.sort(key=lambda group: len(groups[group]) > 1)
     held: Counter[Stratum] = Counter()
     chosen: set[int] = set()

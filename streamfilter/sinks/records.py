@@ -87,11 +87,13 @@ def source_opened(facts: SourceFacts) -> Record:
     }
 
 
-def source_finished(counts: SourceCounts, *, end_s: float, looks: int, rejections: Mapping[str, int]) -> Record:
-    """A source was read to its end at `end_s`: what was met on the way."""
+def source_finished(
+    counts: SourceCounts, *, end_s: float, looks: int, rejections: Mapping[str, int], interrupted: bool = False
+) -> Record:
+    """A source was read to its end at `end_s`, or the run was interrupted there: what was met on the way."""
     return {
         "type": "source_state",
-        "state": "finished",
+        "state": "interrupted" if interrupted else "finished",
         "end_s": _seconds(end_s),
         "counts": {
             "frames": counts.frames,
@@ -153,12 +155,15 @@ def checkpoint(time_s: float) -> Record:
     return {"type": "checkpoint", "time_s": _seconds(time_s)}
 
 
-def run_end(*, sources: int, failed: int, events: Mapping[str, int], rejections: Mapping[str, int]) -> Record:
-    """The last record: totals over all sources; `events` by label, `rejections` by reason."""
+def run_end(
+    *, sources: int, failed: int, events: Mapping[str, int], rejections: Mapping[str, int], interrupted: bool = False
+) -> Record:
+    """The last record: totals over the sources that were begun; `events` by label, `rejections` by reason."""
     return {
         "type": "run_end",
         "sources": sources,
         "failed": failed,
+        "interrupted": interrupted,
         "events": dict(sorted(events.items())),
         "rejections": dict(sorted(rejections.items())),
     }

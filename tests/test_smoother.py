@@ -145,13 +145,13 @@ def test_a_cut_resets_the_evidence_of_what_is_not_confirmed() -> None:
 
 
 def test_a_long_gap_ends_an_event_where_the_gap_begins() -> None:
-    steps = [*looks("####"), Gap(0.8, 3.0, "decode_error"), *looks("####", start_s=3.0)]
+    steps: list[Verdict | Gap] = [*looks("####"), Gap(0.8, 3.0, "decode_error"), *looks("####", start_s=3.0)]
     events, _, _ = run(steps, end_s=4.0)
     assert edges(events) == [(0.0, 0.8), (3.0, 4.0)]
 
 
 def test_a_short_gap_is_bridged_and_lowers_coverage() -> None:
-    steps = [*looks("####"), Gap(0.8, 1.6, "decode_error"), *looks("####", start_s=1.6)]
+    steps: list[Verdict | Gap] = [*looks("####"), Gap(0.8, 1.6, "decode_error"), *looks("####", start_s=1.6)]
     (event,), _, _ = run(steps, end_s=2.6)
     assert (event.start_s, event.end_s) == (0.0, 2.6)
     assert event.evidence.gap_s == pytest.approx(0.8)
@@ -165,7 +165,12 @@ def test_an_event_never_reaches_into_a_gap_at_the_end() -> None:
 
 
 def test_short_gaps_and_misses_add_up_to_a_long_absence() -> None:
-    steps = [*looks("####"), Gap(0.8, 1.5, "decode_error"), *looks("..", start_s=1.5), *looks("####", start_s=2.0)]
+    steps: list[Verdict | Gap] = [
+        *looks("####"),
+        Gap(0.8, 1.5, "decode_error"),
+        *looks("..", start_s=1.5),
+        *looks("####", start_s=2.0),
+    ]
     events, _, _ = run(steps, end_s=3.0)
     assert edges(events) == [(0.0, 0.8), (1.875, 3.0)]
 

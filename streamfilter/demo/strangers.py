@@ -76,7 +76,7 @@ def _palette(rng: Generator) -> list[Colour]:
 
 _ANY_KIND = tuple(range(9))
 _STRANGE_KINDS = (4, 5, 6, 7, 8)
-"""Kinds of shape that look like no taught mark's inside, not even when small: star, square, cross, half disc, letter."""
+"""Shapes that look like no taught mark's inside, not even when small: star, square, cross, half disc, letter."""
 
 
 def _shape(rng: Generator, x: float, y: float, size: float, *, kinds: Sequence[int] = _ANY_KIND) -> tuple[Outline, ...]:

@@ -1,0 +1,125 @@
+"""Writes pictures as H.264 into an MP4 that browsers play, each at its own time, whole or not at all."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+from av import FFmpegError, VideoFrame
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.stream import VideoStream
+
+from streamfilter.annotate.sound import Sound
+from streamfilter.config import AnnotateConfig
+from streamfilter.errors import SinkError
+from streamfilter.types import Pixels
+
+HD_LINES = 577
+BT709 = 1
+SMPTE170M = 6
+KEY_FRAME_EVERY_S = 2
+
+
+class Mp4Writer:
+    """An MP4 under way, in a file beside `path` that gets its name when everything is in it. Use it in a `with`."""
+
+    def __init__(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        time_base: Fraction,
+        *,
+        rate_hz: float | None,
+        sound: Sound,
+        config: AnnotateConfig,
+    ) -> None:
+        self._path = path
+        self._partial = path.with_name(path.name + ".part")
+        self._sound = sound
+        self._time_base = time_base
+        self._is_hd = size[1] >= HD_LINES
+        self._reformatter = VideoReformatter()
+        self._last_pts: int | None = None
+        try:
+            self._container = av.open(str(self._partial), "w", format="mp4", options={"movflags": "faststart"})
+        except (FFmpegError, OSError) as error:
+            raise self._failure(error) from None
+        self._stream = self._add_video(size, rate_hz, config)
+        sound.attach(self._container)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+            else:
+                with suppress(FFmpegError, OSError):
+                    self._container.close()
+        finally:
+            self._partial.unlink(missing_ok=True)
+
+    def write(self, pixels: Pixels, pts: int) -> None:
+        """Add a picture, `(height, width, 3)` uint8 RGB, to be shown from `pts` on (in `time_base`).
+
+        One that is not after the one before it cannot be shown and is left out. Raises `SinkError`.
+        """
+        if self._last_pts is not None and pts <= self._last_pts:
+            return
+        self._last_pts = pts
+        frame = self._frame(pixels)
+        frame.pts, frame.time_base = pts, self._time_base
+        try:
+            for packet in self._sound.until(float(pts * self._time_base)):
+                self._container.mux(packet)
+            self._container.mux(self._stream.encode(frame))
+        except (FFmpegError, OSError) as error:
+            raise self._failure(error) from None
+
+    def _frame(self, pixels: Pixels) -> VideoFrame:
+        """The picture as the encoder wants it: even sides, and the colours that players expect at this size."""
+        height, width = pixels.shape[:2]
+        if height % 2 or width % 2:
+            pixels = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        colorspace = Colorspace.ITU709 if self._is_hd else Colorspace.SMPTE170M
+        return self._reformatter.reformat(
+            VideoFrame.from_ndarray(pixels, format="rgb24"),
+            format="yuv420p",
+            dst_colorspace=colorspace,
+            dst_color_range=ColorRange.MPEG,
+        )
+
+    def _add_video(self, size: tuple[int, int], rate_hz: float | None, config: AnnotateConfig) -> VideoStream:
+        rate = Fraction(rate_hz or 25).limit_denominator(1001)
+        # Without B-frames every picture is coded in the order it is shown, so irregular times need no edit list.
+        keys = max(1, round(KEY_FRAME_EVERY_S * rate))
+        options = {"crf": str(config.crf), "preset": config.preset, "bf": "0", "g": str(keys)}
+        stream = self._container.add_stream("libx264", rate=rate, options=options)
+        codec = stream.codec_context
+        codec.width, codec.height, codec.pix_fmt = size[0] + size[0] % 2, size[1] + size[1] % 2, "yuv420p"
+        codec.time_base = self._time_base
+        codec.color_range = ColorRange.MPEG
+        codec.colorspace = codec.color_primaries = codec.color_trc = BT709 if self._is_hd else SMPTE170M
+        return stream
+
+    def _finish(self) -> None:
+        try:
+            self._container.mux(self._stream.encode(None))
+            for packet in self._sound.until(None):
+                self._container.mux(packet)
+            self._container.close()
+            self._partial.replace(self._path)
+        except (FFmpegError, OSError) as error:
+            raise self._failure(error) from None
+
+    def _failure(self, error: FFmpegError | OSError) -> SinkError:
+        reason = error.strerror or type(error).__name__
+        return SinkError(f"cannot write annotated video {self._path} ({reason}); check the folder and its free space")

@@ -1,0 +1,90 @@
+"""The second pass over a file: every frame again, drawn on, written at its own time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, closing
+from itertools import chain
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from streamfilter.annotate.draw import Painter
+from streamfilter.annotate.mp4 import Mp4Writer
+from streamfilter.annotate.sound import Sound
+from streamfilter.config import AnnotateConfig, SourceConfig
+from streamfilter.errors import SourceError
+from streamfilter.source import open_source
+from streamfilter.stages import Source
+from streamfilter.types import Event, Frame, Gap, Picture, Pixels
+
+
+def annotate_video(
+    name: str | Path,
+    events: Sequence[Event],
+    *,
+    out: Path,
+    config: AnnotateConfig,
+    part: SourceConfig | None = None,
+    watch: Callable[[float], None] = lambda time_s: None,
+) -> None:
+    """Write the file `name` again as an MP4 at `out`, with its `events` drawn in; what is there is overwritten.
+
+    `part` is what was read of the file: the video covers its `start_s` to `end_s` and begins at 0. `watch` is told the
+    stream time of every frame. Raises `SourceError` when the file cannot be read, `SinkError` when `out` cannot be
+    written.
+    """
+    part = part or SourceConfig()
+    with open_source(name, part) as source, closing(_frames(source)) as frames:
+        first = next(frames, None)
+        if first is None:
+            raise SourceError(f"{name}: no picture to annotate; check start_s and end_s")
+        width, height = first.picture.width, first.picture.height
+        bounds = part.start_s, _end_s(source, events, part)
+        painter = Painter(events, width, height, bounds_s=bounds, timeline=config.timeline)
+        with ExitStack() as stack:
+            sound = stack.enter_context(Sound(str(name), begin_s=part.start_s, end_s=part.end_s))
+            writer = stack.enter_context(
+                Mp4Writer(
+                    out, (width, height), first.time_base, rate_hz=source.facts.rate_hz, sound=sound, config=config
+                )
+            )
+            for frame in chain([first], frames):
+                pixels = fitted(frame.picture, width, height)
+                painter.paint(pixels, frame.time_s)
+                writer.write(pixels, ticks(frame, first, begin_s=part.start_s))
+                watch(frame.time_s)
+
+
+def ticks(frame: Frame, first: Frame, *, begin_s: float) -> int:
+    """When `frame` is shown, in units of the time base from `begin_s` on.
+
+    Counted from the first frame, so that the distances between frames stay exactly those of the source.
+    """
+    first_tick = round((first.time_s - begin_s) / first.time_base)
+    return first_tick + round((frame.time_s - first.time_s) / first.time_base)
+
+
+def fitted(picture: Picture, width: int, height: int) -> Pixels:
+    """The picture as `(height, width, 3)` uint8 RGB that may be drawn on; one of another shape gets black borders."""
+    scale = min(width / picture.width, height / picture.height)
+    inner = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    pixels = np.array(picture.rgb(*inner), order="C")
+    if inner == (width, height):
+        return pixels
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    right, bottom = width - inner[0] - left, height - inner[1] - top
+    return np.asarray(cv2.copyMakeBorder(pixels, top, bottom, left, right, cv2.BORDER_CONSTANT), np.uint8)
+
+
+def _frames(source: Source) -> Generator[Frame]:
+    for item in source.frames():
+        if not isinstance(item, Gap):
+            yield item
+
+
+def _end_s(source: Source, events: Sequence[Event], part: SourceConfig) -> float:
+    """Where the timeline ends: where reading stops, else the declared duration, else the last event."""
+    known = [end_s for end_s in (part.end_s, source.facts.duration_s) if end_s is not None]
+    return min(known) if known else max((event.end_s for event in events), default=part.start_s)

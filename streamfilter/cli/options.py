@@ -1,0 +1,44 @@
+"""Options that several commands share, and how they become settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from streamfilter.console import Console
+
+F = TypeVar("F", bound=Callable[..., Any])
+PATH = click.Path(path_type=Path)
+
+config_option = click.option(
+    "--config", type=PATH, metavar="YAML", help="Settings; configs/default.yaml lists all of them."
+)
+set_option = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="One setting, such as smoother.onset_s=0.3."
+)
+device_option = click.option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
+force_option = click.option("--force", is_flag=True, help="Overwrite what is there.")
+
+
+def verbosity_options(command: F) -> F:
+    """`-q` and `-v`."""
+    command = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")(command)
+    return click.option("-v", "--verbose", is_flag=True, help="Explain what happens and why.")(command)
+
+
+def make_console(*, quiet: bool, verbose: bool, live: bool = True) -> Console:
+    """The console for `-q` and `-v`, which exclude each other."""
+    from streamfilter.console import Console
+
+    if quiet and verbose:
+        raise click.UsageError("-q and -v exclude each other")
+    return Console(-int(quiet) + int(verbose), live=live)
+
+
+def as_overrides(options: dict[str, Any]) -> list[str]:
+    """Dotted settings for the options that were given: None was not."""
+    return [f"{key}={value}" for key, value in options.items() if value is not None]

@@ -1,0 +1,55 @@
+"""`streamfilter run`: find logos in video files and write the event log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from streamfilter.cli import options as opt
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option(
+    "--model", "model_path", required=True, type=opt.PATH, metavar="FILE", help="Made by `streamfilter train`."
+)
+@click.option("--events", required=True, metavar="FILE", help="Where the event log goes; - for stdout.")
+@click.option("--rate", metavar="HZ", help="Looks per second of video, or `every` frame, or `keyframes` only.")
+@click.option("--start", type=float, metavar="S", help="Where to begin, in seconds of video.")
+@click.option("--end", type=float, metavar="S", help="Where to stop, in seconds of video.")
+@click.option("--batch", type=int, metavar="N", help="Pictures in one pass of the network.")
+@opt.device_option
+@opt.config_option
+@opt.set_option
+@click.option("--annotate", type=opt.PATH, metavar="MP4", help="Also write an annotated video; a folder for many.")
+@opt.force_option
+@opt.verbosity_options
+def run(
+    sources: tuple[str, ...],
+    model_path: Path,
+    events: str,
+    annotate: Path | None,
+    force: bool,
+    quiet: bool,
+    verbose: bool,
+    config: Path | None,
+    overrides: tuple[str, ...],
+    **settings: Any,
+) -> int:
+    """Find logos in video files, folders of them or globs, and write one JSON line per appearance."""
+    from streamfilter.cli.job import Job, run_job
+
+    console = opt.make_console(quiet=quiet, verbose=verbose, live=events != "-")
+    named = opt.as_overrides(
+        {
+            "sampler.rate": settings["rate"],
+            "source.start_s": settings["start"],
+            "source.end_s": settings["end"],
+            "classifier.batch": settings["batch"],
+            "classifier.device": settings["device"],
+        }
+    )
+    job = Job(sources, model=model_path, events=events, annotate=annotate, force=force)
+    return run_job(job, console, config=config, overrides=[*named, *overrides])

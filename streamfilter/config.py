@@ -55,7 +55,7 @@ class SamplerConfig(Section):
     )
     cuts: bool = Field(True, description="Find cuts between shots on every decoded frame.")
     cut_threshold: Share = Field(
-        0.18, description="Mean change of brightness (0 to 1) between two frames that counts as a cut."
+        0.08, description="Least mean change of brightness (0 to 1) between two frames that can be a cut."
     )
 
 
@@ -108,9 +108,12 @@ class SmootherConfig(Section):
     max_look_s: Annotated[float, Field(gt=0)] = Field(
         0.5, description="One sighting counts for at most this much evidence, however far apart the looks are."
     )
-    place_iou: Share = Field(0.1, description="Overlap (IoU) at which two sightings of a label are the same logo.")
+    place_iou: Share = Field(
+        0.1, description="Overlap (IoU) at which two sightings of a label are the same logo; so are nested ones."
+    )
     place_reach: Annotated[float, Field(ge=0)] = Field(
-        1.0, description="How far a logo may move between looks, in its own box diagonals per look."
+        1.0,
+        description="How far a logo may jump, in its own box diagonals; three times that after 2 × max_look_s unseen.",
     )
 
 
@@ -142,6 +145,50 @@ class RunConfig(Section):
             exclude={"annotate": True, "classifier": {"batch", "threads"}, "source": {"threads"}},
         )
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+class TrainConfig(Section):
+    """How a model is taught. `null` takes what suits the device; the model file says what it was."""
+
+    seed: int = Field(0, ge=0, description="Everything random follows from this.")
+    architecture: Literal["resnet50", "resnet18"] = Field("resnet50", description="The torchvision backbone.")
+    pretrained: bool = Field(True, description="Start from ImageNet weights; false: from random ones.")
+    tune: Literal["head", "layer4", "all"] | None = Field(
+        None,
+        description="What is tuned: neck and head, layer 4 too, or everything. null: layer4 on a CPU, all on CUDA.",
+    )
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Arithmetic; auto takes bfloat16 where the device has hardware for it."
+    )
+    threads: int = Field(0, ge=0, le=256, description="CPU threads; 0: one per core.")
+    short_side: int = Field(
+        384, ge=64, le=2160, description="Shorter side in pixels at which the model will look at pictures by default."
+    )
+    scene_height: int = Field(384, ge=64, le=1024, multiple_of=32, description="Height of a training scene, in pixels.")
+    scene_width: int = Field(512, ge=64, le=2048, multiple_of=32, description="Width of a training scene, in pixels.")
+    min_side: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.05, description="Height of the smallest pasted logos, as a share of the scene's."
+    )
+    max_side: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.85, description="Height of the largest pasted logos, as a share of the scene's."
+    )
+    scenes: int | None = Field(
+        None, ge=10, description="Training scenes composed in all. null: what half an hour on the device allows."
+    )
+    validation_scenes: int = Field(400, ge=10, description="Scenes composed from the validation pictures.")
+    epochs: int | None = Field(None, ge=1, le=1000, description="Passes over the scenes. null: as the device allows.")
+    batch: int = Field(8, ge=1, le=512, description="Scenes in one step.")
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] = Field(1e-3, description="Peak rate of neck and head.")
+    backbone_rate: Annotated[float, Field(gt=0, lt=1)] = Field(1e-4, description="Peak rate of the tuned backbone.")
+    weight_decay: Annotated[float, Field(ge=0, lt=1)] = Field(0.02, description="Decoupled weight decay (AdamW).")
+    validation: Annotated[float, Field(gt=0, lt=0.9)] = Field(0.2, description="Share of the pictures held out.")
+    reduced: int = Field(256, ge=8, le=2048, description="Channels of the neck's first layer.")
+    embedding: int = Field(512, ge=8, le=2048, description="Channels of the embedding.")
+    weights: Literal["float16", "int8"] = Field("float16", description="How the weights are stored in the model file.")
+    false_share: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.002, description="Share of validation pictures without a known logo that may yield one: sets the thresholds."
+    )
 
 
 S = TypeVar("S", bound=Section)

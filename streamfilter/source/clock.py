@@ -13,12 +13,11 @@ _TRIAL_FRAMES = 8
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When a frame is shown. `derived`: its own PTS was missing or unusable. `jumped`: the clock was set anew."""
+    """When a frame is shown. `jumped`: the clock was set anew."""
 
     pts: int
     time_s: float
     end_s: float
-    derived: bool
     jumped: bool
 
 
@@ -42,7 +41,6 @@ class StreamClock:
         """The moment of the next frame, from its PTS and duration in units of the time base."""
         step = duration or self._default_step
         due = self._due()
-        derived = pts is None
         jumped = False
         if pts is None:
             pts = due - self._offset
@@ -54,7 +52,7 @@ class StreamClock:
         else:
             self._return_to_former(pts)
         self._last, self._step = pts + self._offset, step
-        return Moment(pts, self.seconds(self._last), self.seconds(self._last + step), derived, jumped)
+        return Moment(pts, self.seconds(self._last), self.seconds(self._last + step), jumped)
 
     def skip(self, frames: int) -> None:
         """Let the time of lost frames pass, for frames without PTS that follow."""

@@ -108,7 +108,7 @@ class FileSource:
     def _frame(self, item: Decoded, moment: Moment) -> Frame:
         width, height, orientation = self._geometry(item)
         self.counts.frames += 1
-        self.counts.frames_without_pts += moment.derived
+        self.counts.frames_without_pts += not item.is_timed
         picture = DecodedPicture(item.frame, self._converter, width=width, height=height, orientation=orientation)
         return Frame(moment.time_s, moment.pts, self._reading.time_base, item.is_key, picture)
 

@@ -35,7 +35,7 @@ class LossWatch:
     def before(self, item: Decoded, moment: Moment) -> list[Gap]:
         """Gaps that end where this frame, the next one, is shown."""
         last, self._last = self._last, moment
-        self._damage = _DAMAGE_FRAMES if item.errors or item.is_after_loss else max(0, self._damage - 1)
+        self._damage = _DAMAGE_FRAMES if item.is_after_loss else max(0, self._damage - 1)
         self._note_size(item, moment)
         if moment.jumped:
             self._jumps += 1

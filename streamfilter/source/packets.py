@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 from av import FFmpegError, Packet, VideoFrame
 from av.container import InputContainer
@@ -19,12 +20,17 @@ _MOST_BAD_READS = 50
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A frame as it leaves the decoder. `errors`: packets that failed since the frame before it."""
+    """A frame as it leaves the decoder.
+
+    `is_timed`: its PTS is the container's own word. `errors`: packets that failed since the frame before it.
+    `is_after_loss`: a packet was damaged or failed since then.
+    """
 
     frame: VideoFrame
     is_key: bool
     pts: int | None
     duration: int | None
+    is_timed: bool
     errors: int
     is_after_loss: bool
 
@@ -43,6 +49,10 @@ class PacketDecoder:
         self._errors = 0
         self._damaged = False
         self._in_vain = 0
+        # AVI knows no PTS, and what FFmpeg makes up for it is wrong beside B-frames. But pictures are shown at the same
+        # times at which they are decoded, only in another order: the earliest time left is the next frame's.
+        self._has_pts = container.format.name != "avi"
+        self._decode_times: list[int] = []
         self._keys_only = stream.codec_context.skip_frame == "NONKEY"
         self.gave_up = False
         self.first_pts: int | None = None
@@ -64,11 +74,6 @@ class PacketDecoder:
                 return
         yield from self._decode(None)
 
-    def take_errors(self) -> int:
-        """Failed packets since the last frame, for what is reported at the end."""
-        errors, self._errors = self._errors, 0
-        return errors
-
     def _packets(self) -> Iterator[Packet[Stream]]:
         bad_reads = 0
         while True:
@@ -84,13 +89,14 @@ class PacketDecoder:
                 return
 
     def _see(self, packet: Packet[Stream]) -> None:
-        if packet.pts is None or packet.is_discard:
+        pts = packet.pts if self._has_pts else packet.dts
+        if pts is None or packet.is_discard:
             return
-        end = packet.pts + (packet.duration or 0)
+        end = pts + (packet.duration or 0)
         end_s = float(end * packet.time_base)
         self.container_end_s = end_s if self.container_end_s is None else max(self.container_end_s, end_s)
         if packet.stream.index == self._stream.index:
-            self.first_pts = packet.pts if self.first_pts is None else min(self.first_pts, packet.pts)
+            self.first_pts = pts if self.first_pts is None else min(self.first_pts, pts)
             self.end_pts = end if self.end_pts is None else max(self.end_pts, end)
             self._damaged = self._damaged or packet.is_corrupt
 
@@ -101,18 +107,26 @@ class PacketDecoder:
         except FFmpegError:
             self._count_error()
             return
+        if packet is not None and packet.dts is not None:
+            heappush(self._decode_times, packet.dts)
         for frame in frames:
             self._in_vain = 0
             self._counts.damaged_frames += frame.is_corrupt
-            yield Decoded(
-                frame,
-                frame.key_frame,
-                frame.pts,
-                frame.duration or None,
-                self.take_errors(),
-                self._damaged,
-            )
-            self._damaged = False
+            yield self._decoded(frame)
+
+    def _decoded(self, frame: VideoFrame) -> Decoded:
+        errors, self._errors = self._errors, 0
+        damaged, self._damaged = self._damaged or errors > 0, False
+        earliest = heappop(self._decode_times) if self._decode_times else None
+        return Decoded(
+            frame,
+            is_key=frame.key_frame,
+            pts=frame.pts if self._has_pts else earliest,
+            duration=frame.duration or None,
+            is_timed=self._has_pts and frame.pts is not None,
+            errors=errors,
+            is_after_loss=damaged,
+        )
 
     def _count_error(self) -> None:
         self._counts.decode_errors += 1

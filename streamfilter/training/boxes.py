@@ -133,6 +133,8 @@ def merge_boxes(boxes: Iterable[tuple[Box, str]]) -> tuple[tuple[Box, str], ...]
 
 
 def _median_box(boxes: list[Box]) -> Box:
+    if len(boxes) == 1:
+        return boxes[0]
     left, top = median(b.x for b in boxes), median(b.y for b in boxes)
     right, bottom = median(b.x + b.width for b in boxes), median(b.y + b.height for b in boxes)
     return Box(left, top, right - left, bottom - top)

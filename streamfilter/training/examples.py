@@ -55,8 +55,8 @@ class Example:
     """One picture to learn from; sizes and boxes are of the displayed picture (EXIF orientation applied).
 
     `label` is the folder's name for kind `known`, None otherwise. `boxes` are the logos seen in it, of any label; a
-    known picture without boxes shows its logo somewhere. `has_alpha`: a pixel is transparent. `digest` is the SHA-256
-    of the file; examples of one `group` are near-duplicates of each other.
+    known picture without a box of its own label shows its logo somewhere. `has_alpha`: some pixel is transparent.
+    `digest` is the SHA-256 of the file; examples of one `group` are near-duplicates of each other.
     """
 
     path: Path

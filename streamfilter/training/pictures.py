@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -125,7 +126,7 @@ def on_background(picture: Pixels, gray: int = 128) -> Pixels:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Image.Image, int]]:
     try:
-        with path.open("rb") as stream, _quietly(stream) as image:
+        with path.open("rb") as stream, _open(stream) as image:
             _check_size(image)
             yield image, _orientation(image)
     except DatasetError as error:
@@ -134,12 +135,16 @@ def _opened(path: Path) -> Iterator[tuple[Image.Image, int]]:
         raise DatasetError(f"cannot read picture {printable(path)}: {_reason(error)}; replace or remove it") from None
 
 
-def _quietly(stream: object) -> Image.Image:
+@contextmanager
+def _quietly() -> Iterator[None]:
     with _warning_filters, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        image = Image.open(stream, formats=_FORMATS)  # type: ignore[arg-type]
-        image.getexif()
-    return image
+        yield
+
+
+def _open(stream: BinaryIO) -> Image.Image:
+    with _quietly():
+        return Image.open(stream, formats=_FORMATS)
 
 
 def _check_size(image: Image.Image) -> None:
@@ -159,7 +164,11 @@ def _reason(error: BaseException) -> str:
 
 
 def _orientation(image: Image.Image) -> int:
-    value = image.getexif().get(_EXIF_ORIENTATION, 1)
+    if image.format == "PNG":
+        # Its EXIF may follow the pixels: asked for it, Pillow decodes them, and no thread should wait for that.
+        image.load()
+    with _quietly():
+        value = image.getexif().get(_EXIF_ORIENTATION, 1)
     return value if value in _UPRIGHT else 1
 
 

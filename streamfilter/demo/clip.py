@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -45,14 +45,15 @@ class Appearance:
     visibility: State
 
 
-def draw_clip(path: Path, seed: int) -> tuple[Appearance, ...]:
+def draw_clip(path: Path, seed: int, *, watch: Callable[[float], None] = lambda time_s: None) -> tuple[Appearance, ...]:
     """Draw the clip to `path` (MP4: H.264 640×360 at 25 Hz, quiet AAC) and its truth to `NAME.labels.jsonl` beside it.
 
-    The same seed draws the same clip. Raises `SinkError` when a file cannot be written.
+    The same seed draws the same clip. `watch` is told how far it has come, in seconds of the clip. Raises `SinkError`
+    when a file cannot be written.
     """
     states: dict[Actor, list[State | None]] = {}
     try:
-        _encode(path, _frames(seed, states))
+        _encode(path, _frames(seed, states), watch)
         truth = _truth(states)
         rows = "".join(json.dumps(asdict(appearance)) + "\n" for appearance in truth)
         labels_path(path).write_text(rows, encoding="utf-8")
@@ -133,7 +134,7 @@ def _truth(states: dict[Actor, list[State | None]]) -> tuple[Appearance, ...]:
     return tuple(sorted(found, key=lambda one: (one.start_s, one.label, one.end_s)))
 
 
-def _encode(path: Path, pictures: Iterator[Pixels]) -> None:
+def _encode(path: Path, pictures: Iterator[Pixels], watch: Callable[[float], None]) -> None:
     """Write the pictures as H.264 with the quiet tone beside them; one thread, so that it is always the same."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}) as container:
@@ -147,6 +148,7 @@ def _encode(path: Path, pictures: Iterator[Pixels]) -> None:
             frame.pts, frame.time_base = index, Fraction(1, RATE_HZ)
             container.mux(video.encode(frame))
             container.mux(audio.encode(_tone(index)))
+            watch((index + 1) / RATE_HZ)
         container.mux(video.encode(None))
         container.mux(audio.encode(None))
 

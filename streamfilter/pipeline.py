@@ -12,8 +12,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
+
+import numpy as np
 
 from streamfilter.buffering import batched, prefetch
 from streamfilter.config import RunConfig
@@ -27,7 +29,7 @@ from streamfilter.source.discovery import redacted
 from streamfilter.source.opening import fingerprint
 from streamfilter.stages import Classifier, Rejector, Source, SourceFacts
 from streamfilter.summary import RunSummary, SourceResult
-from streamfilter.types import Event, Frame, Gap, Look, Opening, Pixels, Sighting, Verdict
+from streamfilter.types import Candidate, Event, Frame, Gap, Look, Opening, Pixels, Sighting, Verdict
 
 AHEAD_BATCHES = 2
 """How many batches the decode thread may be ahead of the network."""
@@ -35,11 +37,12 @@ AHEAD_BATCHES = 2
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The two stages that come from a model, and what the log says of it."""
+    """The two stages that come from a model, what the log says of it, and the device it runs on for people."""
 
     classifier: Classifier
     rejector: Rejector
     facts: ModelFacts
+    device: str = ""
 
 
 def load_network(path: Path, config: RunConfig) -> Network:
@@ -49,8 +52,10 @@ def load_network(path: Path, config: RunConfig) -> Network:
     from streamfilter.rejector import make_rejector
 
     model = load_model(path)
+    classifier = make_classifier(model, config.classifier)
+    rejector = make_rejector(model.thresholds, config.rejector)
     facts = ModelFacts(model.digest, model.labels, asdict(model.thresholds))
-    return Network(make_classifier(model, config.classifier), make_rejector(model.thresholds, config.rejector), facts)
+    return Network(classifier, rejector, facts, device=classifier.compute.name)
 
 
 class Watcher:
@@ -168,7 +173,7 @@ class SourceRun:
         for batch in batches:
             items = list(chain.from_iterable(batch))
             pictures = [item.pixels for item in items if isinstance(item, _Prepared) and item.pixels is not None]
-            found = iter(self._network.classifier.classify(pictures) if pictures else ())
+            found = self._candidates(pictures)
             for item in items:
                 if isinstance(item, Gap):
                     yield item
@@ -177,6 +182,11 @@ class SourceRun:
                     sightings = self._network.rejector.judge(next(found))
                 self._still_looks += item.pixels is None
                 yield Verdict(item.time_s, item.pts, sightings, item.cuts_s)
+
+    def _candidates(self, pictures: Sequence[Pixels]) -> Iterator[list[Candidate]]:
+        """The candidates of each picture. Pictures of another size, after a change in mid-stream, are a pass of their own."""
+        for _, alike in groupby(pictures, key=np.shape):
+            yield from self._network.classifier.classify(list(alike))
 
     def _take(self, item: Verdict | Gap) -> None:
         if isinstance(item, Gap):

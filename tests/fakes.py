@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from media import write_clip
 
 from streamfilter.pipeline import Network
 from streamfilter.sinks import ModelFacts
 from streamfilter.types import Box, Candidate, Pixels, Rejection, Sighting
-from tests.media import write_clip
 
 LABELS = {"Red": (220, 30, 30), "Green": (30, 200, 40)}
 STRANGER = (30, 40, 220)
@@ -58,6 +58,12 @@ def color_clip(
     """A clip of a square that wears each colour from its start to its end, in seconds, and moves all the time."""
     times = [index / rate_hz for index in range(round(seconds * rate_hz))]
     return write_clip(path, ((time_s, _picture(time_s, shows)) for time_s in times), rate_hz=rate_hz)
+
+
+def still_clip(path: Path, *, seconds: float = 5, rate_hz: float = 25) -> Path:
+    """A clip of a red square that does not move."""
+    picture = _picture(0.0, [(0.0, 1.0, LABELS["Red"])])
+    return write_clip(path, ((index / rate_hz, picture) for index in range(round(seconds * rate_hz))), rate_hz=rate_hz)
 
 
 def _picture(time_s: float, shows: Sequence[tuple[float, float, tuple[int, int, int]]]) -> Pixels:

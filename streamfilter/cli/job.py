@@ -38,7 +38,7 @@ def run_job(job: Job, console: Console, *, config: Path | None, overrides: Seque
     videos = _check_outputs(job, names, config)
     with stopping() as stop:
         network = load_network(job.model, settings)
-        console.explain(f"model {job.model}: {', '.join(network.facts.labels)}")
+        console.explain(f"model {job.model} on {network.device} finds {', '.join(network.facts.labels)}")
         watcher = ConsoleWatcher(
             console, stop, span_s=(settings.source.start_s, settings.source.end_s), is_only=len(names) == 1
         )

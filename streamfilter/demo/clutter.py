@@ -92,10 +92,10 @@ def blobs(rng: Generator, width: int, height: int) -> Pixels:
         center = (int(rng.integers(width)), int(rng.integers(height)))
         radius = int(rng.uniform(0.03, 0.25) * height)
         colour = np.array(random_colour(rng), np.float32)
-        for step in range(5):
-            shade = colour * (0.55 + 0.15 * step)
-            offset = (center[0] - step * radius // 12, center[1] - step * radius // 12)
-            cv2.circle(picture, offset, max(1, radius - step * radius // 6), _shade(shade), -1, cv2.LINE_AA)
+        for step in range(12):
+            shade, aside = colour * (0.5 + 0.055 * step), step * radius // 30
+            offset = (center[0] - aside, center[1] - aside)
+            cv2.circle(picture, offset, max(1, radius - step * radius // 14), _shade(shade), -1, cv2.LINE_AA)
     return _blurred(picture, float(rng.choice([0, 0, 1.5, 4])))
 
 

@@ -67,6 +67,7 @@ def _city() -> Shot:
         "Trivane",
         Pose(1.0, 0.3, 0.3, 0.06, opacity=0.0),
         Pose(1.4, 0.3, 0.3, 0.06),
+        Pose(2.8, 0.38, 0.36, 0.15, turn=0.05),
         Pose(4.8, 0.52, 0.46, 0.42, turn=0.1),
         Pose(7.0, 0.56, 0.5, 0.5, turn=-0.1),
     )
@@ -82,7 +83,7 @@ def _garden() -> Shot:
         Pose(11.0, 0.6, 0.48, 0.34, turn=-0.1, yaw=-0.4),
         Pose(12.8, 1.14, 0.4, 0.3, turn=0.3),
     )
-    passer = _passer((70, 90, 150), (224, 172, 136), Pose(9.2, 1.2, 0.62, 0.95), Pose(11.0, -0.2, 0.62, 0.95))
+    passer = _passer((70, 90, 150), (224, 172, 136), Pose(8.8, 1.2, 0.6, 1.0), Pose(11.4, -0.2, 0.6, 1.0))
     return Shot(7, 13, foliage, Camera((0.6, 0.5), (0.42, 0.45), roll=(0.0, 0.08)), (folivo, passer))
 
 
@@ -219,7 +220,7 @@ def _finale() -> Shot:
     )
     trivane = _logo("Trivane", Pose(56.2, 0.86, -0.1, 0.11), Pose(57.0, 0.86, 0.18, 0.12), Pose(60.0, 0.82, 0.2, 0.14))
     van = _van((222, 210, 180), Pose(57.4, -0.5, 0.62, 0.62), Pose(59.0, 1.5, 0.62, 0.62))
-    return Shot(55.5, 60, clouds, Camera((0.6, 0.5), (0.45, 0.45)), (duplen, trivane, van))
+    return Shot(55.5, 60, foliage, Camera((0.6, 0.5), (0.45, 0.45)), (duplen, trivane, van))
 
 
 def storyboard() -> tuple[Shot, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,9 @@ from streamfilter.source.picture import Converter, DecodedPicture
 from streamfilter.source.reading import Reading, begin_reading, check_size
 from streamfilter.stages import Source, SourceCounts, SourceFacts
 from streamfilter.types import Frame, Gap
+
+# After damage a decoder may hand out old frames between new ones; so far ahead one sees that time goes on.
+_LOOK_AHEAD = 2
 
 
 def open_source(name: str | Path, config: SourceConfig, *, keyframes_only: bool = False) -> Source:
@@ -70,7 +74,7 @@ class FileSource:
         Raises `SourceError` for a picture larger than `max_pixels`, and when there is no picture in the asked time.
         """
         watch = LossWatch(self._reading, keyframes_only=self._keyframes_only)
-        for item, moment in self._placed():
+        for item, moment in self._placed(watch):
             if self._config.end_s is not None and moment.time_s >= self._config.end_s:
                 break
             gaps = watch.before(item, moment)
@@ -82,9 +86,12 @@ class FileSource:
         if not self.counts.frames:
             raise self._nothing_there()
 
-    def _placed(self) -> Iterator[tuple[Decoded, Moment]]:
+    def _placed(self, watch: LossWatch) -> Iterator[tuple[Decoded, Moment]]:
         clock = self._reading.clock
-        for item in self._reading.items:
+        for item, following in _with_following(self._reading.items):
+            if clock.is_stray(item.pts, [after.pts for after in following]):
+                watch.left_out()
+                continue
             if item.pts is None:
                 clock.skip(item.errors)
             yield item, clock.place(item.pts, item.duration)
@@ -135,3 +142,14 @@ class FileSource:
             f"no picture of {self._name} between {self._config.start_s:g} s and {until}{length}; "
             "choose another source.start_s or source.end_s"
         )
+
+
+def _with_following(items: Iterator[Decoded]) -> Iterator[tuple[Decoded, list[Decoded]]]:
+    """Each item with those that come after it, as far as `_LOOK_AHEAD`."""
+    waiting: deque[Decoded] = deque()
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > _LOOK_AHEAD:
+            yield waiting.popleft(), list(waiting)
+    while waiting:
+        yield waiting.popleft(), list(waiting)

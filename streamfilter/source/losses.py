@@ -31,6 +31,7 @@ class LossWatch:
         self._size = (reading.first.frame.width, reading.first.frame.height)
         self._damage = 0
         self._jumps = 0
+        self._strays = 0
 
     def before(self, item: Decoded, moment: Moment) -> list[Gap]:
         """Gaps that end where this frame, the next one, is shown."""
@@ -39,7 +40,7 @@ class LossWatch:
         self._note_size(item, moment)
         if moment.jumped:
             self._jumps += 1
-            self._note(f"the clock jumped back at {moment.time_s:.3f} s; time goes on from there")
+            self._note(f"the clock jumped at {moment.time_s:.3f} s; time goes on from there")
             return [Gap(moment.time_s, moment.time_s, "clock_jump")]
         lost_from_s = self._lost_beginning_s() if last is None else last.end_s
         if lost_from_s is None or moment.time_s - lost_from_s <= _HOLE_FRAMES * self._step_s:
@@ -49,8 +50,15 @@ class LossWatch:
         self._damage = 0
         return [Gap(lost_from_s, moment.time_s, "decode_error")]
 
+    def left_out(self) -> None:
+        """A frame came out of order and is not shown."""
+        self._strays += 1
+        self._damage = _DAMAGE_FRAMES
+
     def after_all(self) -> Iterator[Gap]:
         """Gaps after the last frame. Sets `counts.ended_early_s`."""
+        if self._strays:
+            self._note(f"{self._strays} frames came out of order and were left out")
         if self._last is None:
             return
         reached_s = self._last.end_s

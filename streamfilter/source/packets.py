@@ -54,7 +54,6 @@ class PacketDecoder:
         self._has_pts = container.format.name != "avi"
         self._decode_times: list[int] = []
         self._keys_only = stream.codec_context.skip_frame == "NONKEY"
-        self.gave_up = False
         self.first_pts: int | None = None
         self.end_pts: int | None = None
         self.container_end_s: float | None = None
@@ -70,7 +69,6 @@ class PacketDecoder:
                 continue
             yield from self._decode(packet)
             if self._in_vain > _MOST_PACKETS_IN_VAIN:
-                self.gave_up = True
                 return
         yield from self._decode(None)
 
@@ -83,8 +81,10 @@ class PacketDecoder:
                 bad_reads += 1
                 self._count_error()
                 if bad_reads > _MOST_BAD_READS:
-                    self.gave_up = True
                     return
+            except IndexError:
+                # PyAV 18 stumbles at the end of a file in which damage made up a stream; all packets have been read.
+                return
             else:
                 return
 

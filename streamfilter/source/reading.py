@@ -17,7 +17,7 @@ from streamfilter.config import SourceConfig
 from streamfilter.errors import SourceError
 from streamfilter.source.clock import StreamClock
 from streamfilter.source.deinterlacing import deinterlaced
-from streamfilter.source.opening import container_start, open_container, video_stream
+from streamfilter.source.opening import container_start, declared_end, open_container, video_stream
 from streamfilter.source.packets import Decoded, PacketDecoder
 from streamfilter.stages import SourceCounts
 
@@ -119,7 +119,7 @@ def _prepare(
         time_base=time_base,
         step=step,
         rate=rate,
-        clock=StreamClock(time_base, start=start, default_step=step),
+        clock=StreamClock(time_base, start=start, default_step=step, end_s=declared_end(container, stream)[0]),
         decoder=decoder,
         probed_size=probed_size,
         first=first,

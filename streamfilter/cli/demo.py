@@ -18,6 +18,6 @@ from streamfilter.cli import options as opt
 def demo(out: Path, force: bool, quiet: bool, verbose: bool) -> None:
     """Draw a one-minute clip with invented logos, find them, and score the result against the truth."""
     console = opt.make_console(quiet=quiet, verbose=verbose)
-    from streamfilter.demo import run_demo
+    from streamfilter.demo.runner import run_demo
 
     run_demo(out=out, force=force, console=console)

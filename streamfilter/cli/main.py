@@ -45,7 +45,7 @@ def exit_code(arguments: list[str]) -> int:
         error.show()
         return error.exit_code
     except StreamFilterError as error:
-        _say(f"error: {error}")
+        _say(f"error: {' '.join(str(error).splitlines())}")
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         _say("interrupted")

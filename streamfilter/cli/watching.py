@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 
 from streamfilter.cli.stopping import Stop
 from streamfilter.console import Console, Progress, reason_text
@@ -28,7 +29,7 @@ class ConsoleWatcher(Watcher):
         start_s, end_s = self._span_s
         ends = [end for end in (end_s, facts.duration_s) if end is not None]
         total = max(0.0, min(ends) - start_s) if ends else None
-        self._progress = self._open.enter_context(self._console.progress(facts.name, total, unit="seconds"))
+        self._progress = self._open.enter_context(self._console.progress(Path(facts.name).name, total, unit="seconds"))
 
     def reached(self, time_s: float) -> None:
         if self._progress is not None:

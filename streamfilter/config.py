@@ -72,8 +72,11 @@ class GateConfig(Section):
 class ClassifierConfig(Section):
     """How the network looks at a picture."""
 
-    short_side: int = Field(
-        384, ge=64, le=2160, description="Shorter side of the analysed picture, in pixels; larger finds smaller logos."
+    short_side: int | None = Field(
+        None,
+        ge=64,
+        le=2160,
+        description="Shorter side of the analysed picture, in pixels; larger finds smaller logos. null: as the model says.",
     )
     batch: int = Field(8, ge=1, le=256, description="Pictures in one pass of the network.")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N.")
@@ -99,7 +102,9 @@ class RejectorConfig(Section):
 class SmootherConfig(Section):
     """When an appearance begins and ends. All in seconds, never in frames."""
 
-    onset_s: Seconds = Field(0.5, description="Evidence needed to open an event: seconds of sightings, less misses.")
+    onset_s: Seconds = Field(
+        0.35, description="Evidence needed to open an event: seconds it was seen for, less misses."
+    )
     hold_score: Share = Field(
         0.3, description="An open event goes on while its label is seen with at least this score, rejected or not."
     )

@@ -234,7 +234,13 @@ def test_alone_time_is_what_no_other_logo_shares() -> None:
 
 def test_an_opening_comes_when_the_evidence_suffices_and_never_without_its_event() -> None:
     smoother = make_smoother(SmootherConfig(onset_s=0.5, min_duration_s=0.4))
-    confirmed = [v.time_s for v in looks(".####") if smoother.update(v)]
+    confirmed = [v.time_s for v in looks(".#####") if smoother.update(v)]
+    assert confirmed == [0.75]
+
+
+def test_after_a_cut_evidence_counts_from_the_cut() -> None:
+    smoother = make_smoother(SmootherConfig(onset_s=0.3, min_duration_s=0.3))
+    confirmed = [v.time_s for v in looks("..####", cuts=[0.4]) if smoother.update(v)]
     assert confirmed == [0.75]
 
 

@@ -88,11 +88,13 @@ class Track:
         """The logo was seen at this look; a rejected sighting holds the place but is no evidence."""
         self._count_visible(step, is_alone)
         self._since.looks += 1
-        self._since.watched_s += min(step.weight_s, step.time_s - self.start_s)
+        weight_s = min(step.weight_s, step.time_s - self.start_s)
+        self._since.watched_s += weight_s
         weight = max(step.weight_s, LEAST_WEIGHT_S)
         if sighting.label is None:
             self._since.rejections[str(sighting.rejection)] += 1
         else:
+            self.evidence_s += weight_s
             self._accept(sighting, step, weight)
         self._tally.add(self._since)
         self._since = Tally()
@@ -155,7 +157,6 @@ class Track:
         )
 
     def _accept(self, sighting: Sighting, step: Step, weight: float) -> None:
-        self.evidence_s += step.weight_s
         self.accepted_s = step.time_s
         self._hits += 1
         self._score += weight * sighting.score

@@ -20,11 +20,11 @@ def make_smoother(config: SmootherConfig) -> TimeSmoother:
 class TimeSmoother:
     """Evidence over seconds decides when an appearance begins and ends.
 
-    A track begins with an accepted sighting, which counts from the edge before it: half a look, or a cut. Each look that
-    accepts it again adds the time that the look stands for, a look without it subtracts that; at `onset_s` the
-    track is confirmed, so one look of a dense series never is. From then on sightings of its label with at least
-    `hold_score` keep it, rejected or not, and it may be away for `bridge_s`. At a cut unconfirmed tracks are dropped,
-    and confirmed ones end unless the first look after it shows them at the same place. Nothing is claimed for a gap.
+    A track begins with an accepted sighting, which counts from the edge before it: half a look, or a cut. Each look
+    that accepts it again adds the time that the look stands for, a look without it subtracts that; at `onset_s` the
+    track is confirmed. From then on sightings of its label with at least `hold_score` keep it, rejected or not, and it
+    may be away for `bridge_s`. At a cut unconfirmed tracks are dropped, and confirmed ones end unless the first look
+    after it shows them at the same place. Nothing is claimed for a gap.
 
     An event's `score` is the mean score of its accepted sightings, weighted by the time their looks stand for: the
     probability that the label is right at a look taken at random. `start_pts` and `end_pts` are of the first and the

@@ -1,7 +1,8 @@
 """Every setting of a run, its default, bounds and unit: here and nowhere else.
 
 Sections are named after the stages. A YAML file may set any part of them; `--set section.key=value` overrides it. An
-unknown key, a wrong type or a value out of bounds is a `ConfigError` that names the key, the value and what is expected.
+unknown key, a wrong type or a value out of bounds is a `ConfigError` that names the key, the value and what is
+expected.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class ClassifierConfig(Section):
         None,
         ge=64,
         le=2160,
-        description="Shorter side of the analysed picture, in pixels; larger finds smaller logos. null: as the model says.",
+        description="Short side of the analysed picture, in pixels: larger finds smaller logos; null: the model's own.",
     )
     batch: int = Field(8, ge=1, le=256, description="Pictures in one pass of the network.")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N.")

@@ -14,7 +14,7 @@ from streamfilter.cli.demo import demo
 from streamfilter.cli.model import model
 from streamfilter.cli.run import run
 from streamfilter.cli.stopping import INTERRUPTED
-from streamfilter.cli.train import train
+from streamfilter.cli.train import train_command
 from streamfilter.errors import StreamFilterError
 
 PIPE_CLOSED = 128 + 13  # SIGPIPE, by number: Windows has no such signal
@@ -26,7 +26,7 @@ def streamfilter_command() -> None:
     """Finds the logos it was taught in video, and says "none of these" about everything else."""
 
 
-for command in (run, train, model, demo):
+for command in (run, train_command, model, demo):
     streamfilter_command.add_command(command)
 
 

@@ -10,7 +10,7 @@ import click
 from streamfilter.cli import options as opt
 
 
-@click.command()
+@click.command("train")
 @click.argument("data", type=opt.PATH)
 @click.option("--model", "out", required=True, type=opt.PATH, metavar="OUT", help="The model file to write.")
 @click.option("--boxes", type=opt.PATH, metavar="CSV", help="Where the logos are: image,x1,y1,x2,y2,label in pixels.")
@@ -28,9 +28,16 @@ from streamfilter.cli import options as opt
 @opt.set_option
 @opt.force_option
 @opt.verbosity_options
-def train(
+def train_command(
     data: Path,
     out: Path,
+    boxes: Path | None,
+    negatives: tuple[Path, ...],
+    unknown: tuple[Path, ...],
+    unknown_boxes: Path | None,
+    backbone_weights: Path | None,
+    resume: bool,
+    force: bool,
     config: Path | None,
     overrides: tuple[str, ...],
     quiet: bool,
@@ -39,6 +46,19 @@ def train(
 ) -> None:
     """Teach a model the logos in DATA: one folder per label, 30 to 100 pictures in each."""
     console = opt.make_console(quiet=quiet, verbose=verbose)
-    from streamfilter.training import train as teach
+    named = opt.as_overrides({"tune": settings["tune"], "device": settings["device"], "seed": settings["seed"]})
+    from streamfilter.config import TrainConfig, load_config
 
-    teach(data, out, config=config, overrides=overrides, console=console, **settings)
+    wanted = load_config(TrainConfig, config, [*named, *overrides])
+    from streamfilter.training.train import TrainingData, train
+
+    trained = train(
+        TrainingData(data, boxes, negatives, unknown, unknown_boxes),
+        out,
+        wanted,
+        console=console,
+        backbone_weights=backbone_weights,
+        resume=resume,
+        force=force,
+    )
+    console.say(f"model: {trained.path}")

@@ -1,0 +1,52 @@
+"""From many overlapping windows to one box per logo."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Boxes = NDArray[np.float64]
+VOTE_IOU = 0.5
+"""Windows that overlap the best one this much have a say in where its box lies."""
+
+
+def pairwise(boxes: Boxes) -> tuple[Boxes, Boxes]:
+    """Intersection over union and over the smaller area, both `(n, n)`, of boxes x, y, width, height."""
+    x1, y1 = boxes[:, 0], boxes[:, 1]
+    x2, y2 = x1 + boxes[:, 2], y1 + boxes[:, 3]
+    width = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)
+    height = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
+    shared = np.clip(width, 0, None) * np.clip(height, 0, None)
+    area = boxes[:, 2] * boxes[:, 3]
+    return shared / (area[:, None] + area - shared), shared / np.minimum(area[:, None], area)
+
+
+def suppress(boxes: Boxes, scores: Boxes, labels: NDArray[np.int64], *, iou: float, most: int) -> list[int]:
+    """Non-maximum suppression: indices of the kept boxes, best first; ties go to the earlier box.
+
+    Of one label, a box that overlaps a better one by more than `iou`, or lies half inside it (or around it), is
+    dropped: a part of a logo looks like the logo. Of different labels the better one holds the place from an overlap
+    (IoU) of one half.
+    """
+    union, smaller = pairwise(boxes)
+    same = labels[:, None] == labels
+    drops = np.where(same, (union > iou) | (smaller > 0.5), union > 0.5)
+    alive = np.ones(len(boxes), bool)
+    kept: list[int] = []
+    for index in np.argsort(-scores, kind="stable"):
+        if not alive[index]:
+            continue
+        kept.append(int(index))
+        if len(kept) == most:
+            break
+        alive &= ~drops[index]
+    return kept
+
+
+def vote(boxes: Boxes, scores: Boxes, labels: NDArray[np.int64], winner: int) -> Boxes:
+    """The winner's box as the mean, weighted by score, of the boxes of its label around it: `(4,)` x, y, width, height.
+
+    Gidaris and Komodakis, "Object detection via a multi-region and semantic segmentation-aware CNN model" (ICCV 2015).
+    """
+    near = (pairwise(boxes)[0][winner] >= VOTE_IOU) & (labels == labels[winner])
+    return np.asarray(np.average(boxes[near], axis=0, weights=scores[near]))

@@ -1,0 +1,72 @@
+"""Which device and arithmetic the network runs with."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+from streamfilter.errors import ModelError
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+"""Options of glibc's `mallopt`."""
+
+Autocast = Callable[[], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """A device and the arithmetic its matrix units are used with."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def name(self) -> str:
+        """Such as `cpu bfloat16` or `cuda:0 float16`."""
+        return f"{self.device} {str(self.dtype).removeprefix('torch.')}"
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """A context in which the network computes in `dtype`; its weights stay float32."""
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
+
+
+def choose_compute(device: str, precision: str, *, threads: int = 0) -> Compute:
+    """Resolve `auto` and check that the device is there. Also sets the number of CPU threads: 0 is one per core.
+
+    On a CPU bfloat16 is chosen only where there are matrix units for it (AMX): elsewhere it is slower than float32.
+    Raises `ModelError` for a CUDA device that this machine does not have.
+    """
+    _keep_freed_memory()
+    torch.set_num_threads(threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or 1)
+    chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise ModelError(
+            f"device {device}: this machine shows {torch.cuda.device_count()} CUDA devices; try --device cpu"
+        )
+    if precision != "auto":
+        return Compute(chosen, getattr(torch, precision))
+    fast = torch.bfloat16 if chosen.type == "cuda" or _has_amx() else torch.float32
+    return Compute(chosen, fast)
+
+
+def _has_amx() -> bool:
+    probe = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(probe is not None and probe())
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc reuse the large blocks that PyTorch frees after every layer, and not unmap and fault them in again.
+
+    On a CPU the page faults were a third of the time of a training step. Other C libraries have no `mallopt`; nothing is lost there.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt is not None:
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, -1)

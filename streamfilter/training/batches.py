@@ -1,0 +1,164 @@
+"""Where the steps of training get their scenes from: kept features of the frozen part, or scenes drawn afresh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from streamfilter.buffering import prefetch
+from streamfilter.model import DenseResNet
+from streamfilter.model.device import Autocast
+from streamfilter.model.network import STRIDE, DenseOutput
+from streamfilter.training.scenes import Scene, SceneFacts
+from streamfilter.training.targets import Targets, scene_targets
+from streamfilter.types import Pixels
+
+Compose = Callable[[int], Scene]
+Maps = np.memmap[tuple[int, ...], np.dtype[np.float16]]
+
+CHUNK = 8
+"""Scenes in one pass of the frozen part."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """What one step learns from: `inputs` is what the batches' `forward` takes, with facts and targets by scene."""
+
+    inputs: Tensor
+    facts: tuple[SceneFacts, ...]
+    targets: tuple[Targets, ...]
+
+
+class Batches(Protocol):
+    """Yields the batches of an epoch and knows which part of the network they still have to pass."""
+
+    @property
+    def grid(self) -> tuple[int, int]: ...
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+
+    def epoch(self, number: int) -> Iterator[Batch]: ...
+
+    def in_order(self) -> Iterator[Batch]:
+        """The same scenes every time, first to last."""
+
+    def forward(self, network: DenseResNet, inputs: Tensor) -> DenseOutput: ...
+
+
+class KeptScenes:
+    """Scenes whose layer 3 was computed once and lies on disk: nothing below layer 4 changes while a CPU tunes."""
+
+    def __init__(self, maps: Maps, facts: Sequence[SceneFacts], *, batch: int, seed: int, none: int) -> None:
+        self._maps, self._facts = maps, facts
+        self._batch, self._seed = batch, seed
+        self._targets = [scene_targets(each, self.grid, none=none) for each in facts]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        return int(self._maps.shape[2]), int(self._maps.shape[3])
+
+    @property
+    def steps(self) -> int:
+        return -(-len(self._facts) // self._batch)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        order = np.random.default_rng([self._seed, number]).permutation(len(self._facts))
+        return self._batches(order)
+
+    def in_order(self) -> Iterator[Batch]:
+        return self._batches(np.arange(len(self._facts)))
+
+    def forward(self, network: DenseResNet, inputs: Tensor) -> DenseOutput:
+        return network.upper(inputs)
+
+    def _batches(self, order: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Iterator[Batch]:
+        for start in range(0, len(order), self._batch):
+            chosen = np.sort(order[start : start + self._batch])
+            inputs = torch.from_numpy(self._maps[chosen]).float().contiguous(memory_format=torch.channels_last)
+            facts = tuple(self._facts[i] for i in chosen)
+            yield Batch(inputs, facts, tuple(self._targets[i] for i in chosen))
+
+
+class FreshScenes:
+    """New scenes for every step, composed ahead in a thread; the whole network is in the step."""
+
+    def __init__(
+        self, compose: Compose, size: tuple[int, int], *, scenes: int, batch: int, seed: int, none: int
+    ) -> None:
+        self._compose, self._size, self._scenes = compose, size, scenes
+        self._batch, self._seed, self._none = batch, seed, none
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        return self._size[0] // STRIDE, self._size[1] // STRIDE
+
+    @property
+    def steps(self) -> int:
+        return self._scenes // self._batch
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        with prefetch(self._compose_epoch(number), depth=4) as batches:
+            yield from batches
+
+    def in_order(self) -> Iterator[Batch]:
+        return self.epoch(0)
+
+    def forward(self, network: DenseResNet, inputs: Tensor) -> DenseOutput:
+        output: DenseOutput = network(inputs)
+        return output
+
+    def _compose_epoch(self, number: int) -> Iterator[Batch]:
+        first = self._seed + number * self._scenes
+        for step in range(self.steps):
+            seeds = range(first + step * self._batch, first + (step + 1) * self._batch)
+            yield compose_batch(self._compose, seeds, none=self._none)
+
+
+def compose_batch(compose: Compose, seeds: Sequence[int], *, none: int) -> Batch:
+    """Scenes of these seeds as one batch of pictures."""
+    scenes = [compose(seed) for seed in seeds]
+    grid = (scenes[0].pixels.shape[0] // STRIDE, scenes[0].pixels.shape[1] // STRIDE)
+    facts = tuple(scene.facts for scene in scenes)
+    targets = tuple(scene_targets(each, grid, none=none) for each in facts)
+    return Batch(pictures_tensor([scene.pixels for scene in scenes]), facts, targets)
+
+
+def keep_scenes(
+    network: DenseResNet,
+    compose: Compose,
+    seeds: Sequence[int],
+    path: Path,
+    *,
+    autocast: Autocast,
+    advance: Callable[[float], None],
+) -> tuple[Maps, list[SceneFacts]]:
+    """Compose a scene per seed, run the network up to layer 3 and keep the result at `path`, `(N, C, h, w)` float16."""
+    device = next(network.parameters()).device
+    facts: list[SceneFacts] = []
+    maps: Maps | None = None
+    chunks = (seeds[i : i + CHUNK] for i in range(0, len(seeds), CHUNK))
+    with prefetch((compose_batch(compose, c, none=network.shape.labels) for c in chunks), depth=4) as batches:
+        for batch in batches:
+            with torch.inference_mode(), autocast():
+                lower = network.lower(batch.inputs.to(device)).half().cpu().numpy()
+            if maps is None:
+                maps = np.memmap(path, np.float16, "w+", shape=(len(seeds), *lower.shape[1:]))
+            maps[len(facts) : len(facts) + len(lower)] = lower
+            facts += batch.facts
+            advance(len(lower))
+    assert maps is not None, "keep_scenes needs at least one seed"
+    return maps, facts
+
+
+def pictures_tensor(pictures: Sequence[Pixels]) -> Tensor:
+    """`(N, 3, H, W)` float32 0 to 255, channels last, from `(H, W, 3)` uint8 pictures of one size."""
+    batch = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+    return batch.float().contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,74 @@
+"""Temperature, class statistics and thresholds, all fitted on validation scenes that no weight was fitted to."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streamfilter.model import Statistics, Thresholds
+from streamfilter.rejector.mahalanobis import fit_mahalanobis, mahalanobis
+from streamfilter.training.validation import Found
+
+FEW_WINDOWS = 8
+"""A label with fewer validation windows takes the distances of all labels for its percentiles."""
+KEPT_BY_DISTANCE = 99.0
+"""Percentile of the right labels' distances up to which nothing is called far."""
+
+
+def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """The temperature of least negative log-likelihood (Guo et al.
+
+    2017) for logits `(n, C+1)`, searched on a fine grid.
+    """
+    grid = np.exp(np.linspace(np.log(0.25), np.log(8.0), 121))
+    scores = torch.from_numpy(logits).double()
+    targets = torch.from_numpy(labels)
+    losses = [float(torch.nn.functional.cross_entropy(scores / t, targets)) for t in grid]
+    return float(grid[int(np.argmin(losses))])
+
+
+def fit_statistics(taught: Found, validation: Found, classes: int) -> Statistics:
+    """Means and whitening from taught logos, percentiles of the distances from validation logos."""
+    means, whitening = fit_mahalanobis(taught.embeddings, taught.labels, classes)
+    source = validation if len(validation.labels) else taught
+    distances = mahalanobis(source.embeddings, means, whitening)[np.arange(len(source.labels)), source.labels]
+    steps = np.arange(101)
+    quantiles = np.tile(np.percentile(distances, steps), (classes, 1))
+    for label in range(classes):
+        own = distances[source.labels == label]
+        if len(own) >= FEW_WINDOWS:
+            quantiles[label] = np.percentile(own, steps)
+    return Statistics(
+        torch.from_numpy(means).float(), torch.from_numpy(whitening).float(), torch.from_numpy(quantiles).float()
+    )
+
+
+def fit_thresholds(validation: Found, statistics: Statistics, *, false_share: float) -> Thresholds:
+    """Thresholds at which at most `false_share` of the scenes without a known logo yield one.
+
+    The softmax threshold carries that promise alone; the distance threshold keeps `KEPT_BY_DISTANCE` percent of the
+    logos.
+    """
+    none = validation.logits.shape[1] - 1
+    logits = np.concatenate([validation.logits, validation.strange_logits])
+    labels = np.concatenate([validation.labels, np.full(len(validation.strange_logits), none)])
+    temperature = fit_temperature(logits, labels) if len(labels) else 1.0
+    strange = softmax(validation.strange_logits, temperature)[:, :-1].max(axis=1, initial=0.0)
+    softest = float(np.quantile(strange, 1 - false_share, method="higher")) if len(strange) else 0.5
+    far = float("inf")
+    if len(validation.labels):
+        means, whitening = statistics.means.double().numpy(), statistics.whitening.double().numpy()
+        own = mahalanobis(validation.embeddings, means, whitening)[np.arange(len(validation.labels)), validation.labels]
+        far = float(np.percentile(own, KEPT_BY_DISTANCE))
+    return Thresholds(
+        temperature=temperature, none_class=0.5, max_softmax=min(max(softest, 0.5), 0.99), mahalanobis=far
+    )
+
+
+def softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
+    """Probabilities `(n, C+1)` of logits at a temperature."""
+    scaled = logits.astype(np.float64) / temperature
+    scaled -= scaled.max(axis=1, keepdims=True, initial=-np.inf) if scaled.size else 0.0
+    powers = np.exp(scaled)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))

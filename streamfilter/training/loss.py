@@ -1,0 +1,94 @@
+"""What a step learns from: every logo in the scene, and the windows that look most like a logo and are none.
+
+Mining follows Shrivastava et al., "Training Region-based Object Detectors with Online Hard Example Mining" (CVPR 2016).
+Pictures whose logo was never boxed teach their likeliest window, as in multiple instance learning (Dietterich et al.
+1997).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from streamfilter.classifier.windows import window_boxes, window_grid
+from streamfilter.training.batches import Batch
+from streamfilter.training.targets import IGNORE
+
+HARD_WINDOWS = 24
+RANDOM_WINDOWS = 8
+WINDOWS_PER_LOGO = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Windows of a batch to learn from: `scene`, `window`, `target` and `weight` have one entry each per window."""
+
+    scene: list[int]
+    window: list[int]
+    target: list[int]
+    weight: list[float]
+
+    def add(self, scene: int, windows: NDArray[np.int64], target: NDArray[np.int64], weight: float) -> None:
+        """Add windows of one scene that share a weight between them."""
+        self.scene.extend([scene] * len(windows))
+        self.window.extend(windows.tolist())
+        self.target.extend(target.tolist())
+        self.weight.extend([weight / max(1, len(windows))] * len(windows))
+
+
+def choose_windows(
+    means: Tensor,
+    batch: Batch,
+    grid: tuple[int, int],
+    rng: np.random.Generator,
+    *,
+    free_search: bool,
+) -> Chosen:
+    """Choose the windows of a batch. `means`: `(N, n, C+1)` logits per window, without gradient.
+
+    `free_search`: an unboxed logo may lie anywhere; before the network knows anything, only large middle windows count.
+    """
+    none = means.shape[2] - 1
+    chosen = Chosen([], [], [], [])
+    guesses = means.argmax(dim=2).cpu().numpy()
+    strangeness = (means[..., :none].logsumexp(2) - means[..., none]).cpu().numpy()
+    for scene, (facts, target) in enumerate(zip(batch.facts, batch.targets, strict=True)):
+        whole = facts.whole_label
+        for box in range(int(target.owner.max()) + 1):
+            own = np.flatnonzero(target.owner == box)
+            own = own if len(own) <= WINDOWS_PER_LOGO else rng.choice(own, WINDOWS_PER_LOGO, replace=False)
+            chosen.add(scene, own, target.labels[own], 1.0)
+        if whole >= 0 and not len(np.flatnonzero(target.labels != IGNORE)):
+            window = _likeliest(means[scene, :, whole].cpu().numpy(), grid, free_search=free_search)
+            chosen.add(scene, np.array([window]), np.array([whole]), 0.5)
+            continue
+        others = np.flatnonzero((target.labels == none) & ((guesses[scene] != whole) | (whole < 0)))
+        if len(others):
+            hardest = others[np.argsort(-strangeness[scene, others], kind="stable")[: HARD_WINDOWS * 8]]
+            hard = rng.choice(hardest, min(HARD_WINDOWS, len(hardest)), replace=False)
+            few = rng.choice(others, min(RANDOM_WINDOWS, len(others)), replace=False)
+            chosen.add(scene, np.concatenate([hard, few]), np.full(len(hard) + len(few), none), 2.0)
+    return chosen
+
+
+def window_loss(means: Tensor, chosen: Chosen) -> Tensor:
+    """Cross-entropy of the chosen windows, weighted; `means`: `(N, n, C+1)` with gradient."""
+    picked = means[chosen.scene, chosen.window]
+    target = torch.tensor(chosen.target, device=means.device)
+    weight = torch.tensor(chosen.weight, device=means.device)
+    losses = F.cross_entropy(picked, target, reduction="none", label_smoothing=0.02)
+    return (losses * weight).sum() / weight.sum()
+
+
+def _likeliest(logits: NDArray[np.float32], grid: tuple[int, int], *, free_search: bool) -> int:
+    if not free_search:
+        boxes = window_boxes(window_grid(*grid), *grid)
+        middle = np.abs(boxes[:, :2] + boxes[:, 2:] / 2 - 0.5).max(axis=1) < 0.25
+        large = boxes[:, 2] * boxes[:, 3] > 0.2
+        logits = np.where(middle & large, logits, -np.inf)
+    return int(np.argmax(logits))

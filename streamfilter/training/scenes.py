@@ -1,0 +1,274 @@
+"""Training scenes: what a video shows, composed from the user's pictures. Each scene has its logos' boxes, exactly.
+
+Three kinds: logos pasted on photographs, shop fronts or a plain ground (end cards); a label picture as it is, cropped
+and scaled at random; pictures with none of the labels. Strangers, pieces of other logos and of photographs, are
+pasted the same way as the logos are, so that "something was pasted here" says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streamfilter.training.degrade import degrade
+from streamfilter.training.examples import Example
+from streamfilter.training.paste import PixelBox, as_sprite, cut_sprite, paste, plain_ground
+from streamfilter.training.pictures import load_picture
+from streamfilter.types import Box, Pixels
+
+MIN_VISIBLE = 0.5
+"""A logo of which less lies inside the picture is neither taught nor forbidden."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SceneFacts:
+    """What a scene shows. `boxes`: `(n, 4)` float64, x1, y1, x2, y2 in 0 to 1.
+
+    `labels`: `(n,)` int64, index into the labels; -1 marks a region that is neither taught nor forbidden.
+    `whole_label` is the index of the label that the picture shows somewhere, boxed or not; -1 for none.
+    """
+
+    boxes: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    whole_label: int = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """One composed picture, `(H, W, 3)` uint8 RGB, and what it shows."""
+
+    pixels: Pixels
+    facts: SceneFacts
+
+
+@dataclass(frozen=True, slots=True)
+class SceneSettings:
+    """Size of a scene in pixels, the shares of the kinds of scene, and the heights of pasted logos as shares of it."""
+
+    height: int = 384
+    width: int = 512
+    pasted: float = 0.5
+    as_is: float = 0.28
+    min_side: float = 0.05
+    max_side: float = 0.85
+
+
+class SceneComposer:
+    """Draws scenes from examples. Everything random comes from the seed that `compose` is given."""
+
+    def __init__(self, examples: Sequence[Example], labels: Sequence[str], settings: SceneSettings) -> None:
+        self._settings = settings
+        self._index = {label: i for i, label in enumerate(labels)}
+        self._negatives = [e for e in examples if e.kind == "negative"]
+        self._strangers = [e for e in examples if e.kind == "unknown"]
+        known = [e for e in examples if e.kind == "known" and e.label in self._index]
+        self._pictures = _by_label([e for e in known if not e.has_alpha], labels)
+        self._marks = _by_label([e for e in known if e.has_alpha or e.boxes], labels)
+        self._teachable = [label for label in labels if self._marks[label]]
+        self._shown = [label for label in labels if self._pictures[label]]
+
+    def compose(self, seed: int) -> Scene:
+        """One scene; the same seed gives the same scene.
+
+        Where there is nothing to paste or to show, the other kind stands in.
+        """
+        rng = np.random.default_rng(seed)
+        draw = rng.random()
+        if draw >= self._settings.pasted + self._settings.as_is or not (self._teachable or self._shown):
+            return self._none(rng)
+        if self._teachable and (draw < self._settings.pasted or not self._shown):
+            return self._pasted(rng)
+        return self._as_is(self._shown[rng.integers(len(self._shown))], rng)
+
+    def _pasted(self, rng: np.random.Generator) -> Scene:
+        marks = [self._mark(rng) for _ in range(1 + int(rng.integers(0, 4)))]
+        frame = self._ground(rng, marks[0][0])
+        taken: list[PixelBox] = []
+        self._paste_strangers(frame, taken, int(rng.integers(0, 3)), rng)
+        found = []
+        for sprite, label in marks:
+            box = self._place(frame, sprite, taken, rng)
+            if box is not None:
+                found.append((box, label))
+        if rng.random() < 0.25 and found:
+            self._cover(frame, found[int(rng.integers(len(found)))][0], rng)
+        return _scene(degrade(frame, rng), found)
+
+    def _as_is(self, label: str, rng: np.random.Generator) -> Scene:
+        pictures = self._pictures[label]
+        example = pictures[rng.integers(len(pictures))]
+        picture = load_picture(example.path)[..., :3]
+        frame, matrix = _crop(picture, self._settings, rng, around=_some_box(example, rng))
+        found = [(_map_box(box, picture, matrix), self._index.get(name, -1)) for box, name in example.boxes]
+        return _scene(degrade(frame, rng), found, whole_label=self._index[label])
+
+    def _none(self, rng: np.random.Generator) -> Scene:
+        frame = self._ground(rng, None)
+        self._paste_strangers(frame, [], int(rng.integers(0, 4)), rng)
+        return _scene(degrade(frame, rng) if rng.random() < 0.9 else frame, [])
+
+    def _ground(self, rng: np.random.Generator, sprite: Pixels | None) -> Pixels:
+        draw = rng.random()
+        if draw < 0.22:
+            return _plain(self._settings, rng, sprite)
+        pool = self._strangers if self._strangers and (draw < 0.45 or not self._negatives) else self._negatives
+        if not pool:
+            return _plain(self._settings, rng, sprite)
+        picture = load_picture(pool[rng.integers(len(pool))].path)[..., :3]
+        frame = _crop(picture, self._settings, rng)[0]
+        return np.ascontiguousarray(frame[:, ::-1]) if rng.random() < 0.5 else frame
+
+    def _mark(self, rng: np.random.Generator) -> tuple[Pixels, int]:
+        label = self._teachable[rng.integers(len(self._teachable))]
+        marks = self._marks[label]
+        example = marks[rng.integers(len(marks))]
+        picture = load_picture(example.path)
+        own = [box for box, name in example.boxes if name == label]
+        sprite = cut_sprite(picture, own[rng.integers(len(own))], rng) if own else as_sprite(picture, rng)
+        return sprite, self._index[label]
+
+    def _stranger(self, rng: np.random.Generator) -> Pixels | None:
+        """A piece of another logo (often only half of it), or of a photograph."""
+        pool = self._strangers if self._strangers and rng.random() < 0.65 else self._negatives
+        if not pool:
+            return None
+        example = pool[rng.integers(len(pool))]
+        picture = load_picture(example.path)
+        if example.boxes:
+            return cut_sprite(picture, example.boxes[rng.integers(len(example.boxes))][0], rng)
+        if picture.shape[2] == 4:
+            return picture
+        width, height = rng.uniform(0.15, 0.6), rng.uniform(0.15, 0.6)
+        return cut_sprite(picture, Box(rng.uniform(0, 1 - width), rng.uniform(0, 1 - height), width, height), rng)
+
+    def _paste_strangers(self, frame: Pixels, taken: list[PixelBox], count: int, rng: np.random.Generator) -> None:
+        for _ in range(count):
+            sprite = self._stranger(rng)
+            if sprite is not None:
+                self._place(frame, sprite, taken, rng)
+
+    def _place(self, frame: Pixels, sprite: Pixels, taken: list[PixelBox], rng: np.random.Generator) -> PixelBox | None:
+        height, width = frame.shape[:2]
+        low, high = self._settings.min_side, self._settings.max_side
+        for _ in range(6):
+            side = height * float(np.exp(rng.uniform(np.log(low), np.log(high))))
+            side = min(side, 0.9 * width * sprite.shape[0] / sprite.shape[1])
+            reach = side * sprite.shape[1] / sprite.shape[0]
+            center = (_within(reach, width, rng), _within(side, height, rng))
+            guess = (center[0] - reach / 2, center[1] - side / 2, center[0] + reach / 2, center[1] + side / 2)
+            if side >= 0.035 * height and not any(_overlap(guess, other) for other in taken):
+                box = paste(frame, sprite, center, side, rng)
+                taken.append(box)
+                return box
+        return None
+
+    def _cover(self, frame: Pixels, box: PixelBox, rng: np.random.Generator) -> None:
+        """Hide up to 40 % of a logo behind a bar or a piece of a photograph."""
+        x1, y1, x2, y2 = (int(v) for v in box)
+        share = rng.uniform(0.1, 0.4)
+        if rng.random() < 0.5:
+            x2 = x1 + int((x2 - x1) * share)
+        else:
+            y1 = y2 - int((y2 - y1) * share)
+        piece = self._stranger(rng) if rng.random() < 0.6 else None
+        if x2 - x1 < 1 or y2 - y1 < 1:
+            return
+        if piece is None:
+            frame[y1:y2, x1:x2] = rng.integers(0, 256, 3)
+        else:
+            frame[y1:y2, x1:x2] = cv2.resize(piece[..., :3], (x2 - x1, y2 - y1), interpolation=cv2.INTER_AREA)
+
+
+def _by_label(examples: Sequence[Example], labels: Sequence[str]) -> dict[str, list[Example]]:
+    return {label: [e for e in examples if e.label == label] for label in labels}
+
+
+def _some_box(example: Example, rng: np.random.Generator) -> Box | None:
+    return example.boxes[rng.integers(len(example.boxes))][0] if example.boxes else None
+
+
+def _within(length: float, room: int, rng: np.random.Generator) -> float:
+    """A centre that keeps most of a mark of this length inside; now and then it hangs over the edge."""
+    slack = 0.3 * length if rng.random() < 0.15 else 0.0
+    low, high = length / 2 - slack, room - length / 2 + slack
+    return float(rng.uniform(low, high)) if high > low else room / 2
+
+
+def _overlap(a: PixelBox, b: PixelBox) -> bool:
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    smaller = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
+    return width > 0 and height > 0 and width * height > 0.1 * smaller
+
+
+def _plain(settings: SceneSettings, rng: np.random.Generator, sprite: Pixels | None) -> Pixels:
+    """A flat or graded ground, in the sprite's own ground colour half of the time; seldom noise."""
+    shape = (settings.height, settings.width, 3)
+    if rng.random() < 0.08:
+        return rng.integers(0, 256, shape, dtype=np.uint8)
+    own = plain_ground(sprite) if sprite is not None and rng.random() < 0.5 else None
+    extremes = np.array([[255.0] * 3, [0.0] * 3, list(rng.uniform(0, 255, 3))])
+    first = own if own is not None else extremes[rng.integers(3)]
+    if own is not None or rng.random() < 0.5:
+        return np.broadcast_to(first, shape).astype(np.uint8).copy()
+    second = rng.uniform(0, 255, 3)
+    ramp = np.linspace(0, 1, settings.height)[:, None, None] * np.ones((1, settings.width, 1))
+    if rng.random() < 0.5:
+        ramp = np.linspace(0, 1, settings.width)[None, :, None] * np.ones((settings.height, 1, 1))
+    return np.asarray(first * (1 - ramp) + second * ramp).astype(np.uint8)
+
+
+def _crop(
+    picture: Pixels, settings: SceneSettings, rng: np.random.Generator, *, around: Box | None = None
+) -> tuple[Pixels, NDArray[np.float64]]:
+    """A random part of a picture at the scene's size, and the `(2, 3)` matrix from picture to scene pixels."""
+    height, width = picture.shape[:2]
+    fit = min(settings.width / width, settings.height / height)
+    zoom = fit * float(np.exp(rng.uniform(np.log(0.6), np.log(2.2))))
+    x, y = rng.uniform(0, width), rng.uniform(0, height)
+    if around is not None:
+        x, y = around.center[0] * width, around.center[1] * height
+        zoom = min(
+            zoom, 0.95 * settings.width / (around.width * width), 0.95 * settings.height / (around.height * height)
+        )
+    free_x = settings.width - width * zoom
+    free_y = settings.height - height * zoom
+    jitter = rng.uniform(0.3, 0.7, 2)
+    left = np.clip(settings.width * jitter[0] - x * zoom, min(0.0, free_x), max(0.0, free_x))
+    top = np.clip(settings.height * jitter[1] - y * zoom, min(0.0, free_y), max(0.0, free_y))
+    matrix = np.array([[zoom, 0, left], [0, zoom, top]])
+    small = picture
+    if zoom < 0.7:
+        small = np.asarray(cv2.resize(picture, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA), np.uint8)
+    scale = np.diag([width / small.shape[1], height / small.shape[0], 1.0])
+    border = [cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101][int(rng.integers(3))]
+    if around is not None and border == cv2.BORDER_REFLECT_101:
+        border = cv2.BORDER_REPLICATE  # a mirrored logo would be an unlabelled one
+    warped = cv2.warpAffine(small, matrix @ scale, (settings.width, settings.height), borderMode=border)
+    return np.asarray(warped, np.uint8), matrix
+
+
+def _map_box(box: Box, picture: Pixels, matrix: NDArray[np.float64]) -> PixelBox:
+    height, width = picture.shape[:2]
+    zoom, left, top = matrix[0, 0], matrix[0, 2], matrix[1, 2]
+    x1, y1 = box.x * width * zoom + left, box.y * height * zoom + top
+    return (x1, y1, x1 + box.width * width * zoom, y1 + box.height * height * zoom)
+
+
+def _scene(pixels: Pixels, found: Sequence[tuple[PixelBox, int]], *, whole_label: int = -1) -> Scene:
+    height, width = pixels.shape[:2]
+    boxes, labels = [], []
+    for (x1, y1, x2, y2), label in found:
+        cut = (max(0.0, x1), max(0.0, y1), min(float(width), x2), min(float(height), y2))
+        if cut[2] - cut[0] < 2 or cut[3] - cut[1] < 2:
+            continue
+        visible = (cut[2] - cut[0]) * (cut[3] - cut[1]) / ((x2 - x1) * (y2 - y1))
+        too_small = cut[3] - cut[1] < 0.03 * height
+        boxes.append((cut[0] / width, cut[1] / height, cut[2] / width, cut[3] / height))
+        labels.append(label if visible >= MIN_VISIBLE and not too_small else -1)
+    facts = SceneFacts(np.array(boxes, np.float64).reshape(-1, 4), np.array(labels, np.int64), whole_label)
+    return Scene(pixels, facts)

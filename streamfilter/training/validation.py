@@ -1,0 +1,125 @@
+"""How well a network tells logos from everything else, on scenes composed from pictures that it was not taught with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from streamfilter.classifier.windows import window_boxes, window_grid, window_means
+from streamfilter.model import DenseResNet
+from streamfilter.model.device import Autocast
+from streamfilter.model.network import DenseOutput
+from streamfilter.training.batches import Batch
+from streamfilter.training.targets import overlaps
+
+FOUND_IOU = 0.3
+"""A window that overlaps a logo's box this much has found it."""
+FALSE_SHARE = 0.02
+"""`recall` is read at the threshold at which this share of the scenes without a known logo yields one."""
+
+Forward = Callable[[DenseResNet, Tensor], DenseOutput]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What a network made of the validation scenes.
+
+    `logits`: `(n, C+1)` float32 of each logo's best window (the one likeliest to be its label), `labels`: `(n,)`,
+    `heights`: `(n,)` of the logos as shares of the scene, `embeddings`: `(n, E)`. `strange_logits`: `(m, C+1)` of the
+    likeliest window of each scene without a known logo, and `strange_embeddings`.
+    """
+
+    logits: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    heights: NDArray[np.float64]
+    embeddings: NDArray[np.float32]
+    strange_logits: NDArray[np.float32]
+    strange_embeddings: NDArray[np.float32]
+
+
+def search(network: DenseResNet, batches: Iterable[Batch], forward: Forward, autocast: Autocast) -> Found:
+    """Look for every logo of the batches, and for the window of every other scene that looks most like one."""
+    device = next(network.parameters()).device
+    logos: list[tuple[Tensor, int, float, Tensor]] = []
+    strangers: list[tuple[Tensor, Tensor]] = []
+    for batch in batches:
+        with torch.inference_mode(), autocast():
+            output = forward(network, batch.inputs.to(device))
+        grid = (output.logits.shape[2], output.logits.shape[3])
+        windows = torch.from_numpy(window_grid(*grid)).to(device)
+        means = window_means(output.logits, windows).cpu()
+        for i, scene in enumerate(batch.facts):
+            if not len(scene.boxes) and scene.whole_label < 0:
+                window = int(_knownness(means[i]).argmax())
+                strangers.append((means[i, window], _embedding(output, i, windows[window])))
+            for window, label, height in _best_windows(means[i], scene.boxes, scene.labels, grid):
+                logos.append((means[i, window], label, height, _embedding(output, i, windows[window])))
+    return _stack(logos, strangers, network)
+
+
+def figures(found: Found) -> dict[str, float]:
+    """Recall at `FALSE_SHARE`, also of small logos, and the share of logos whose best window names them right."""
+    known = _knownness_np(found.logits)
+    right = found.logits[:, :-1].argmax(axis=1) == found.labels
+    threshold = (
+        np.quantile(_knownness_np(found.strange_logits), 1 - FALSE_SHARE) if len(found.strange_logits) else -np.inf
+    )
+    hit = right & (known > threshold)
+    small = found.heights < 0.12
+    return {
+        "recall": float(hit.mean()) if len(hit) else 0.0,
+        "recall_small": float(hit[small].mean()) if small.any() else 0.0,
+        "accuracy": float(right.mean()) if len(right) else 0.0,
+    }
+
+
+def _best_windows(
+    means: Tensor, boxes: NDArray[np.float64], labels: NDArray[np.int64], grid: tuple[int, int]
+) -> list[tuple[int, int, float]]:
+    if not len(boxes):
+        return []
+    iou = overlaps(window_boxes(window_grid(*grid), *grid), boxes)[1]
+    best = []
+    for box, label in enumerate(labels):
+        near = np.flatnonzero(iou[:, box] >= FOUND_IOU)
+        if label >= 0 and len(near):
+            window = near[int(means[near, :].softmax(1)[:, label].argmax())]
+            best.append((int(window), int(label), float(boxes[box, 3] - boxes[box, 1])))
+    return best
+
+
+def _knownness(logits: Tensor) -> Tensor:
+    return logits.softmax(-1)[..., :-1].amax(-1)
+
+
+def _knownness_np(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(_knownness(torch.from_numpy(logits)).numpy())
+
+
+def _embedding(output: DenseOutput, picture: int, window: Tensor) -> Tensor:
+    top, left, height, width = (int(v) for v in window)
+    cells = output.embedding[picture, :, top : top + height, left : left + width]
+    return cells.float().mean(dim=(1, 2)).cpu()
+
+
+def _stack(
+    logos: list[tuple[Tensor, int, float, Tensor]], strangers: list[tuple[Tensor, Tensor]], network: DenseResNet
+) -> Found:
+    classes, width = network.shape.labels + 1, network.shape.embedding
+    return Found(
+        logits=_rows([logo[0] for logo in logos], classes),
+        labels=np.array([logo[1] for logo in logos], np.int64),
+        heights=np.array([logo[2] for logo in logos], np.float64),
+        embeddings=_rows([logo[3] for logo in logos], width),
+        strange_logits=_rows([stranger[0] for stranger in strangers], classes),
+        strange_embeddings=_rows([stranger[1] for stranger in strangers], width),
+    )
+
+
+def _rows(rows: list[Tensor], width: int) -> NDArray[np.float32]:
+    return torch.stack(rows).numpy() if rows else np.zeros((0, width), np.float32)

@@ -97,8 +97,9 @@ def _tell(
     files: DemoFiles, summary: RunSummary, truth: Sequence[Appearance], score: Score, *, console: Console
 ) -> None:
     events = summary.sources[0].events
-    console.table(("event", "from", "to", "score"), [_row(event) for event in sorted(events, key=_by_start)])
-    console.say("")
+    if events:
+        console.table(("event", "from", "to", "score"), [_row(event) for event in sorted(events, key=_by_start)])
+        console.say("")
     console.summary(summary)
     console.say("")
     console.say(f"clip:            {files.clip}")

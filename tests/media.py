@@ -46,7 +46,7 @@ def write_clip(
     """Write `(time_s, (H, W, 3) uint8 RGB)` pictures at exactly those times; the suffix of `path` names the container.
 
     `rate_hz` only sets how long the last picture lasts. `audio_s` adds a tone of that length. The display matrix turns
-    the picture by `rotation_degrees` clockwise after mirroring it. Returns `path`.
+    the picture by `rotation_degrees` counter-clockwise and then mirrors it. Returns `path`.
     """
     with av.open(str(path), "w", container_options=container_options or {}) as container:
         stream: VideoStream | None = None

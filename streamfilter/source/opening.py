@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 from av import FFmpegError
 from av.container import InputContainer
 from av.format import ContainerFormat
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from streamfilter.errors import SourceError
@@ -48,14 +51,12 @@ def open_container(name: str) -> InputContainer:
 def video_stream(container: InputContainer, name: str) -> VideoStream:
     """The stream that a player would show. Raises `SourceError` when there is none, or no decoder for it."""
     stream = container.streams.best("video")
-    if stream is None:
-        # FFmpeg finds no best stream when it has no decoder for the only one there is.
-        unknown = next((one for one in container.streams.video if not _is_cover(one)), None)
-        if unknown is not None:
-            raise SourceError(f"no decoder for the video in {name}; convert it to H.264 first")
     if not isinstance(stream, VideoStream) or _is_cover(stream):
         kinds = ", ".join(sorted({one.type for one in container.streams})) or "nothing"
         raise SourceError(f"{name} holds no video, only {kinds}; expected a file with a video stream")
+    # PyAV's types leave it out, but a codec that FFmpeg does not know has no context.
+    if cast(VideoCodecContext | None, stream.codec_context) is None:
+        raise SourceError(f"no decoder for the video in {name}; convert it to H.264 first")
     return stream
 
 
@@ -111,17 +112,18 @@ def _checked_path(name: str) -> str:
         raise SourceError(f"cannot open {redacted(name)}: live feeds are not supported yet; expected a file")
     path = Path(name)
     try:
+        # Before it is opened: a pipe would wait for its writer.
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+            raise SourceError(f"cannot open {name}: it is {what}; expected a video file")
         with path.open("rb") as file:
             empty = not file.read(1)
     except FileNotFoundError:
         raise SourceError(f"cannot open {name}: no such file; check the path") from None
-    except IsADirectoryError:
-        raise SourceError(f"cannot open {name}: it is a folder, expected a video file") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SourceError(f"cannot open {name!r}: {reason}; check the path and its permissions") from None
-    if not path.is_file():
-        raise SourceError(f"cannot open {name}: it is not a regular file; expected a video file")
     if empty:
         raise SourceError(f"{name} is empty (0 bytes); expected a video file")
     return str(path.absolute())

@@ -32,7 +32,7 @@ def test_the_producers_exception_comes_after_its_items(items: list[int], depth: 
         yield from items
         raise RuntimeError("broken")
 
-    seen = []
+    seen: list[int] = []
     with prefetch(failing(), depth) as ahead:
         with pytest.raises(RuntimeError, match="broken"):
             seen.extend(ahead)

@@ -60,7 +60,7 @@ def test_nothing_is_still_across_a_cut_or_a_gap() -> None:
 
 def test_a_gap_passes_untouched_and_in_order() -> None:
     gap = Gap(0.1, 0.2, "decode_error")
-    items = [look(0.0), gap, look(0.25)]
+    items: list[Look | Gap] = [look(0.0), gap, look(0.25)]
     passed = list(make_gate(GateConfig()).pass_through(items))
     assert passed[1] is gap
 

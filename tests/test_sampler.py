@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,11 @@ def looked_at(times_s: list[float], rate: float) -> list[float]:
 
 
 def cuts_in(pictures: list[Pixels], **settings: Any) -> list[float]:
-    frames: list[Frame | Gap] = [frame_at(i / RATE_HZ, DrawnPicture(p)) for i, p in enumerate(pictures)]
-    return [cut_s for look in looks_of(frames, rate="every", **settings) for cut_s in look.cuts_s]
+    return [cut_s for look in looks_of(filmed(pictures), rate="every", **settings) for cut_s in look.cuts_s]
+
+
+def filmed(pictures: list[Pixels]) -> list[Frame | Gap]:
+    return [frame_at(index / RATE_HZ, DrawnPicture(pixels)) for index, pixels in enumerate(pictures)]
 
 
 def shot(number: int, frames: int, *, speed: float = 0.004) -> list[Pixels]:
@@ -50,9 +53,7 @@ def test_a_fractional_frame_rate_does_not_drift() -> None:
         assert 0 <= time_s - tick / 4 < 1001 / 30000 + 1e-9
 
 
-rising = st.lists(st.floats(0.001, 2.0), min_size=1, max_size=80).map(
-    lambda steps: [sum(steps[:i]) for i in range(len(steps))]
-)
+rising = st.lists(st.floats(0.001, 2.0), min_size=1, max_size=80).map(lambda steps: list(accumulate(steps)))
 rates = st.sampled_from([0.5, 1.0, 2.0, 4.0, 29.97])
 
 
@@ -94,9 +95,7 @@ def test_cuts_between_shots_are_found_on_their_frame() -> None:
 
 
 def test_a_cut_is_told_by_the_first_look_that_is_not_before_it() -> None:
-    frames: list[Frame | Gap] = []
-    for index, pixels in enumerate(shot(1, 24) + shot(2, 30)):
-        frames.append(frame_at(index / RATE_HZ, DrawnPicture(pixels)))
+    frames = filmed(shot(1, 24) + shot(2, 30))
     looks = looks_of(frames, rate=4)
     cut_s = 24 / RATE_HZ
     (found,) = [look for look in looks if look.cuts_s]
@@ -106,9 +105,7 @@ def test_a_cut_is_told_by_the_first_look_that_is_not_before_it() -> None:
 
 
 def test_two_cuts_between_looks_are_both_told() -> None:
-    frames: list[Frame | Gap] = []
-    for index, pixels in enumerate(shot(1, 10) + shot(2, 6) + shot(3, 20)):
-        frames.append(frame_at(index / RATE_HZ, DrawnPicture(pixels)))
+    frames = filmed(shot(1, 10) + shot(2, 6) + shot(3, 20))
     assert [look.cuts_s for look in looks_of(frames, rate=1)] == [(), (0.4, 0.64)]
 
 
@@ -145,9 +142,7 @@ def test_a_cut_into_fast_motion_is_found() -> None:
 
 
 def test_a_change_across_a_gap_is_not_told_as_a_cut() -> None:
-    frames: list[Frame | Gap] = [
-        frame_at(i / RATE_HZ, DrawnPicture(p)) for i, p in enumerate(shot(1, 10) + shot(2, 10))
-    ]
+    frames = filmed(shot(1, 10) + shot(2, 10))
     frames.insert(10, Gap(0.38, 0.4, "decode_error"))
     assert not any(look.cuts_s for look in looks_of(frames, rate="every"))
 

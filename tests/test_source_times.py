@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from media import read_stamp, regular_times, stamped_clip
@@ -135,7 +136,7 @@ def test_after_a_jump_of_the_clock_a_part_still_has_true_times(tmp_path: Path) -
 
 
 def test_interlaced_frames_keep_their_number_and_times(tmp_path: Path) -> None:
-    how = {"interlaced": True, "options": {"x264-params": "tff=1"}}
+    how: dict[str, Any] = {"interlaced": True, "options": {"x264-params": "tff=1"}}
     path = stamped_clip(tmp_path / "clip.mp4", regular_times(30), **how)
     for mode in ("auto", "never", "always"):
         frames, _, _ = read(path, SourceConfig(deinterlace=mode))

@@ -1,4 +1,4 @@
-"""The shipped settings files load, and the one that lists the defaults tells the truth."""
+"""The shipped settings files load, and those that list the defaults tell the truth."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from streamfilter.config import RunConfig, Section, TrainConfig, load_config
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 FILES = sorted(CONFIGS.glob("*.yaml"))
+WHOLE: dict[str, type[Section]] = {"default.yaml": RunConfig, "train.yaml": TrainConfig}
 
 
 def kind_of(path: Path) -> type[Section]:
@@ -23,19 +24,21 @@ def test_every_shipped_settings_file_loads(path: Path) -> None:
     load_config(kind_of(path), path)
 
 
-def test_the_default_file_lists_every_setting_with_its_default() -> None:
-    written = yaml.safe_load((CONFIGS / "default.yaml").read_text("utf-8"))
-    assert written == RunConfig().model_dump(mode="json")
+@pytest.mark.parametrize(("name", "kind"), WHOLE.items())
+def test_a_whole_file_lists_every_setting_with_its_default(name: str, kind: type[Section]) -> None:
+    written = yaml.safe_load((CONFIGS / name).read_text("utf-8"))
+    assert written == kind().model_dump(mode="json")
 
 
-def test_the_default_file_explains_every_setting() -> None:
-    lines = (CONFIGS / "default.yaml").read_text("utf-8").splitlines()
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_whole_file_explains_every_setting(name: str) -> None:
+    lines = (CONFIGS / name).read_text("utf-8").splitlines()
     for before, line in itertools.pairwise(lines):
         if line and not line.lstrip().startswith("#"):
             assert before.lstrip().startswith("#"), f"{line!r} has no comment above it"
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if p.stem != "default"], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [p for p in FILES if p.name not in WHOLE], ids=lambda path: path.name)
 def test_a_special_file_differs_from_the_defaults(path: Path) -> None:
     kind = kind_of(path)
     assert load_config(kind, path) != kind()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -300,15 +301,23 @@ def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_train_hands_everything_to_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    streamfilter_training = pytest.importorskip("streamfilter.training")
+    training = importlib.import_module("streamfilter.training.train")
     calls: list[tuple[Any, Any]] = []
-    monkeypatch.setattr(
-        streamfilter_training, "train", lambda *args, **options: calls.append((args, options)), raising=False
-    )
-    code = cli("train", "known", "--model", "m.safetensors", "--negatives", "a", "--negatives", "b", "--seed", 3)
-    assert code == 0
-    ((arguments, options),) = calls
-    assert arguments == (Path("known"), Path("m.safetensors"))
-    assert options["negatives"] == (Path("a"), Path("b"))
-    assert options["seed"] == 3
-    assert options["tune"] is None
+
+    def fake(*arguments: Any, **options: Any) -> Any:
+        calls.append((arguments, options))
+        return training.Trained(Path("m.safetensors"), "digest", {}, None)
+
+    monkeypatch.setattr(training, "train", fake)
+    negatives = ["--negatives", "a", "--negatives", "b"]
+    assert cli("train", "known", "--model", "m.safetensors", *negatives, "--seed", 3, "--tune", "head") == 0
+    (((data, out, config), options),) = calls
+    assert (data.root, data.negatives, data.boxes) == (Path("known"), (Path("a"), Path("b")), None)
+    assert out == Path("m.safetensors")
+    assert (config.seed, config.tune, config.device) == (3, "head", "auto")
+    assert options["force"] is False
+
+
+def test_a_bad_training_setting_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli("train", "known", "--model", "m.safetensors", "--set", "epoch=3") == 3
+    assert "epochs" in one_error_line(capsys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from streamfilter.cli import options as opt
 @click.option(
     "--model", "model_path", required=True, type=opt.PATH, metavar="FILE", help="Made by `streamfilter train`."
 )
-@click.option("--events", required=True, metavar="FILE", help="Where the event log goes; - for stdout.")
+@click.option("--events", default="-", show_default=True, metavar="FILE", help="Where the event log goes; - is stdout.")
 @click.option("--rate", metavar="HZ", help="Looks per second of video, or `every` frame, or `keyframes` only.")
 @click.option("--start", type=float, metavar="S", help="Where to begin, in seconds of video.")
 @click.option("--end", type=float, metavar="S", help="Where to stop, in seconds of video.")
@@ -41,7 +42,8 @@ def run(
     """Find logos in video files, folders of them or globs, and write one JSON line per appearance."""
     from streamfilter.cli.job import Job, run_job
 
-    console = opt.make_console(quiet=quiet, verbose=verbose, live=events != "-")
+    shares_terminal = events == "-" and sys.stdout.isatty()
+    console = opt.make_console(quiet=quiet, verbose=verbose, live=not shares_terminal)
     named = opt.as_overrides(
         {
             "sampler.rate": settings["rate"],

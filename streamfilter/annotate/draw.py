@@ -41,13 +41,15 @@ class Painter:
     def paint(self, pixels: Pixels, time_s: float) -> None:
         """Draw what is seen at `time_s`, in place; `pixels` is `(height, width, 3)` uint8 RGB."""
         if self._timeline is not None:
-            self._timeline.paint(pixels, time_s)
+            self._timeline.lay(pixels)
         shown = visible_at(self._events, time_s)
         for event, box in shown:
             self._outline(pixels, box, self._colors[event.label])
         taken: list[Rect] = []
         for event, box in shown:
             taken.append(self._tag(pixels, event, box, taken))
+        if self._timeline is not None:
+            self._timeline.point(pixels, time_s)
 
     def _outline(self, pixels: Pixels, box: Box, color: Color) -> None:
         height, width = pixels.shape[:2]

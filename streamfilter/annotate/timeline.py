@@ -49,10 +49,14 @@ class Timeline:
         self._left, self._right = self._columns(rows, width)
         self._strip = self._drawn(rows, colors, width)
 
-    def paint(self, pixels: Pixels, time_s: float) -> None:
-        """Lay the strip over the lower edge, with the cursor at `time_s`; in place."""
+    def lay(self, pixels: Pixels) -> None:
+        """Lay the strip over the lower edge, in place."""
         region = pixels[-self.height :]
         cv2.addWeighted(region, 1 - STRIP_OPACITY, self._strip, STRIP_OPACITY, 0, dst=region)
+
+    def point(self, pixels: Pixels, time_s: float) -> None:
+        """Draw the cursor and the clock on the strip, in place; last of all, so that no box hides them."""
+        region = pixels[-self.height :]
         x = round(self._x(time_s))
         half = max(1, self._text_px // 12)
         region[:, max(0, x - half - 1) : x + half + 2] = BLACK

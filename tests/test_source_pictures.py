@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import product
@@ -138,6 +139,22 @@ def test_two_pictures_live_at_once_and_are_converted_by_any_thread(tmp_path: Pat
     with ThreadPoolExecutor(4) as pool:
         stamps = list(pool.map(lambda frame: read_stamp(frame.picture.rgb()), frames))
     assert stamps == pytest.approx(regular_times(40), abs=0.0005)
+
+
+def test_a_frame_is_gone_as_soon_as_nobody_holds_it(tmp_path: Path) -> None:
+    path = stamped_clip(tmp_path / "clip.mp4", regular_times(60), b_frames=2, rotation_degrees=90)
+    gc.collect()
+    gc.disable()
+    try:
+        alive = []
+        with open_source(path, SourceConfig()) as source:
+            for item in source.frames():
+                assert isinstance(item, Frame)
+                item.picture.luma(16, 9)
+                alive.append(sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects()))
+    finally:
+        gc.enable()
+    assert max(alive) < 15
 
 
 def test_reading_twice_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
@@ -125,14 +125,10 @@ class FileSource:
         stream = self._reading.stream
         # The container speaks of the size it declares; after a change of size only the codec knows.
         owner = stream if size == self._reading.probed_size else stream.codec_context
-        orientation = self._orientation(item.frame)
+        orientation = _orientation(item.frame)
         width, height = displayed_size(*size, aspect=owner.sample_aspect_ratio, orientation=orientation)
         check_size(self._name, (width, height), max_pixels=self._config.max_pixels)
         return width, height, orientation
-
-    def _orientation(self, frame: VideoFrame) -> Orientation:
-        data = cast(SideDataContainer, frame.side_data).get(SideDataType.DISPLAYMATRIX)
-        return UPRIGHT if data is None else orientation_of(np.frombuffer(data, dtype=np.int32).tolist())
 
     def _nothing_there(self) -> SourceError:
         until = "its end" if self._config.end_s is None else f"{self._config.end_s:g} s"
@@ -153,3 +149,10 @@ def _with_following(items: Iterator[Decoded]) -> Iterator[tuple[Decoded, list[De
             yield waiting.popleft(), list(waiting)
     while waiting:
         yield waiting.popleft(), list(waiting)
+
+
+def _orientation(frame: VideoFrame) -> Orientation:
+    # Not `frame.side_data`: PyAV keeps that on the frame, a cycle that holds the picture until garbage is collected.
+    side_data = cast(Callable[[VideoFrame], SideDataContainer], SideDataContainer)(frame)
+    matrix = side_data.get(SideDataType.DISPLAYMATRIX)
+    return UPRIGHT if matrix is None else orientation_of(np.frombuffer(matrix, dtype=np.int32).tolist())

@@ -15,10 +15,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 
 config_option = click.option(
-    "--config", type=PATH, metavar="YAML", help="Settings; configs/default.yaml lists all of them."
+    "--config", type=PATH, metavar="YAML", help="Settings; the files in configs/ list all of them."
 )
 set_option = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="One setting, such as smoother.onset_s=0.3."
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="One setting; wins over --config; repeatable."
 )
 device_option = click.option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
 force_option = click.option("--force", is_flag=True, help="Overwrite what is there.")

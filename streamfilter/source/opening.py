@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -40,8 +41,10 @@ def open_container(name: str) -> InputContainer:
         # The prefix keeps a colon or a comma in the file's name from being read as a protocol.
         return av.open(f"file:{path}", "r", container_options=options, metadata_errors="replace")
     except FFmpegError as error:
+        refused = error.errno == errno.EINVAL
+        reason = "a playlist or another format that is not read here" if refused else error.strerror
         raise SourceError(
-            f"cannot read {name} as video ({error.strerror}); expected a whole file that FFmpeg can read, "
+            f"cannot read {name} as video ({reason}); expected a whole file that FFmpeg can read, "
             "such as .mp4, .mkv or .ts"
         ) from None
     except (UnicodeError, ValueError):

@@ -225,7 +225,7 @@ def _looked_at(summary: RunSummary) -> str:
     if summary.wall_s > 0 and summary.seen_s > 0:
         parts[0] += f" ({summary.seen_s / summary.wall_s:.1f} × real time)"
     parts.append(f"{summary.count('frames')} frames, {looks} looks ({still} of them at a still picture)")
-    for what, word in (("decode_errors", "decode error"), ("gaps", "gap")):
+    for what, word in (("decode_errors", "decode error"), ("damaged_frames", "damaged frame"), ("gaps", "gap")):
         if count := summary.count(what):
             parts.append(f"{count} {word}{'' if count == 1 else 's'}")
     return ", ".join(parts)

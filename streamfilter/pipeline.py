@@ -184,7 +184,10 @@ class SourceRun:
                 yield Verdict(item.time_s, item.pts, sightings, item.cuts_s)
 
     def _candidates(self, pictures: Sequence[Pixels]) -> Iterator[list[Candidate]]:
-        """The candidates of each picture. Pictures of another size, after a change in mid-stream, are a pass of their own."""
+        """The candidates of each picture.
+
+        Pictures of another size, after a change in mid-stream, are a pass of their own.
+        """
         for _, alike in groupby(pictures, key=np.shape):
             yield from self._network.classifier.classify(list(alike))
 
@@ -232,9 +235,10 @@ class SourceRun:
             looks=self._looks,
             still_looks=self._still_looks,
             decode_errors=counts.decode_errors,
+            damaged_frames=counts.damaged_frames,
             gaps=self._gaps,
             gap_s=self._gap_s,
-            seen_s=max(0.0, end_s - self._config.source.start_s),
+            seen_s=max(0.0, end_s - self._config.source.start_s - self._gap_s),
             notes=tuple(counts.notes),
             error=self._feed.error,
         )

@@ -12,7 +12,7 @@ from streamfilter.types import Event
 
 @dataclass(frozen=True, slots=True)
 class SourceResult:
-    """One source of a run. `seen_s` is the stream time that was decoded, `error` what ended it before its end.
+    """One source of a run. `seen_s` is the stream time that was decoded, gaps left out, `error` what ended it early.
 
     `rejections`: rejected sightings and appearances by reason. `still_looks` reused the verdict of the look before.
     """
@@ -24,6 +24,7 @@ class SourceResult:
     looks: int = 0
     still_looks: int = 0
     decode_errors: int = 0
+    damaged_frames: int = 0
     gaps: int = 0
     gap_s: float = 0.0
     seen_s: float = 0.0
@@ -73,7 +74,7 @@ class RunSummary:
         return sum(source.seen_s for source in self.sources)
 
     def count(self, what: str) -> int:
-        """Sum over the sources of a counter: `frames`, `looks`, `still_looks`, `decode_errors` or `gaps`."""
+        """Sum over the sources of a counter: such as `frames`, `looks` or `gaps`."""
         return sum(int(getattr(source, what)) for source in self.sources)
 
 

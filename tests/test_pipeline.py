@@ -174,6 +174,7 @@ def test_gaps_are_logged_and_counted(clip: Path, tmp_path: Path, monkeypatch: py
     assert (gap["start_s"], gap["end_s"], gap["cause"]) == (2.0, 2.2, "decode_error")
     assert summary.count("gaps") == 1
     assert summary.sources[0].gap_s == pytest.approx(0.2)
+    assert summary.seen_s == pytest.approx(5.8)
 
 
 def test_only_the_wanted_part_is_read(clip: Path, tmp_path: Path) -> None:

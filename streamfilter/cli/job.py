@@ -72,7 +72,9 @@ def _annotate(
         if result.error is not None:
             continue
         try:
-            with console.progress(f"annotating {Path(result.name).name}", result.seen_s, unit="seconds") as progress:
+            with console.progress(
+                f"annotating {Path(result.name).name}", result.seen_s + result.gap_s, unit="seconds"
+            ) as progress:
                 watch = partial(_follow, progress=progress, start_s=settings.source.start_s, stop=stop)
                 annotate_video(
                     name, result.events, out=path, config=settings.annotate, part=settings.source, watch=watch

@@ -40,7 +40,7 @@ class ConsoleWatcher(Watcher):
 
     def closed(self, result: SourceResult) -> None:
         if self._progress is not None and result.error is None and not self._stop():
-            self._progress.reach(result.seen_s)
+            self._progress.reach(result.seen_s + result.gap_s)
         self._open.close()
         self._progress = None
         for note in result.notes:

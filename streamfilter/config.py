@@ -174,7 +174,7 @@ class TrainConfig(Section):
     scene_height: int = Field(384, ge=64, le=1024, multiple_of=32, description="Height of a training scene, in pixels.")
     scene_width: int = Field(512, ge=64, le=2048, multiple_of=32, description="Width of a training scene, in pixels.")
     min_side: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.05, description="Height of the smallest pasted logos, as a share of the scene's."
+        0.06, description="Height of the smallest pasted logos, as a share of the scene's."
     )
     max_side: Annotated[float, Field(gt=0, le=1)] = Field(
         0.85, description="Height of the largest pasted logos, as a share of the scene's."

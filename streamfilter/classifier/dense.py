@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from streamfilter.classifier.suppress import suppress, vote
 from streamfilter.classifier.windows import window_boxes, window_grid, window_means
@@ -69,8 +70,7 @@ class DenseClassifier:
     def _read(self, output: DenseOutput, index: int, picture: Pixels) -> list[Candidate]:
         grid = (output.logits.shape[2], output.logits.shape[3])
         windows = window_grid(*grid)
-        means = window_means(output.logits[index : index + 1], torch.from_numpy(windows).to(output.logits.device))[0]
-        chances = (means / self._temperature).softmax(1).cpu().numpy().astype(np.float64)
+        chances = self._chances(output.logits[index : index + 1], torch.from_numpy(windows))
         best = chances[:, :-1].max(axis=1)
         rows = np.flatnonzero(best >= self._config.floor)
         rows = rows[np.argsort(-best[rows], kind="stable")[:MOST_WINDOWS]]
@@ -85,6 +85,13 @@ class DenseClassifier:
             self._candidate(vote(boxes, scores, labels, k), chances[rows[k]], distances[i], picture)
             for i, k in enumerate(kept)
         ]
+
+    def _chances(self, logits: Tensor, windows: Tensor) -> NDArray[np.float64]:
+        """Probabilities `(n, C+1)` of the windows `(n, 4)` of one picture."""
+        windows = windows.to(logits.device)
+        with torch.inference_mode():
+            scaled = self._network.window_logits(window_means(logits, windows), windows)[0]
+            return np.asarray((scaled / self._temperature).softmax(1).cpu().numpy(), np.float64)
 
     def _embed(self, output: DenseOutput, index: int, windows: NDArray[np.int64]) -> NDArray[np.float32]:
         wanted = torch.from_numpy(windows).to(output.embedding.device)

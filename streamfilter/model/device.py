@@ -44,7 +44,7 @@ def choose_compute(device: str, precision: str, *, threads: int = 0) -> Compute:
     Raises `ModelError` for a CUDA device that this machine does not have.
     """
     _keep_freed_memory()
-    torch.set_num_threads(threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or 1)
+    torch.set_num_threads(threads or _cores())
     chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
         raise ModelError(
@@ -56,6 +56,11 @@ def choose_compute(device: str, precision: str, *, threads: int = 0) -> Compute:
     return Compute(chosen, fast)
 
 
+def _cores() -> int:
+    """Cores that this process may use; where nothing tells, all there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _has_amx() -> bool:
     probe = getattr(torch.cpu, "_is_amx_tile_supported", None)
     return bool(probe is not None and probe())
@@ -64,7 +69,8 @@ def _has_amx() -> bool:
 def _keep_freed_memory() -> None:
     """Let glibc reuse the large blocks that PyTorch frees after every layer, and not unmap and fault them in again.
 
-    On a CPU the page faults were a third of the time of a training step. Other C libraries have no `mallopt`; nothing is lost there.
+    On a CPU the page faults were a third of the time of a training step. Other C libraries have no `mallopt`; nothing
+    is lost there.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is not None:

@@ -1,6 +1,7 @@
 """The model file: one `.safetensors` that rebuilds everything, and says where it came from.
 
-Tensors: the network's state (float16, or int8 with one scale per output channel), the statistics of the labels.
+Tensors: the network's state (convolutions as float16, or int8 with one scale per output channel; all else float32),
+the statistics of the labels.
 Metadata under one key, `streamfilter`: a JSON object with the labels, the network's shape, preprocessing, thresholds
 and provenance. Loading runs no code.
 """
@@ -9,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import math
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,10 +22,14 @@ from safetensors.torch import save
 from torch import Tensor
 
 from streamfilter.errors import ModelError
-from streamfilter.model.network import MEAN, STD, STRIDE, DenseResNet, NetworkShape, build_network
+from streamfilter.model.network import MEAN, STD, STRIDE, Architecture, DenseResNet, NetworkShape, build_network
 
 FORMAT_VERSION = 1
 Weights = Literal["float16", "int8"]
+PREPROCESSING = {"stride": STRIDE, "mean": list(MEAN), "std": list(STD), "order": "RGB"}
+"""What every network of this format takes; a file that says otherwise would be misread."""
+SHORT_SIDES = range(32, 2161)
+"""Analysis sizes, in pixels, that a file may ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +95,9 @@ def save_model(model: Model, path: Path, *, weights: Weights = "float16") -> str
     partial = path.with_name(path.name + ".part")
     try:
         partial.write_bytes(data)
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
+        _discard(partial)
         raise ModelError(f"cannot write model {path}: {error.strerror}; check the folder and its free space") from None
     return hashlib.sha256(data).hexdigest()
 
@@ -108,22 +115,91 @@ def load_model(path: Path) -> Model:
     """Rebuild a model from its file. Raises `ModelError` for a missing, truncated, foreign, damaged or newer file."""
     header, tensors = _read(path, with_tensors=True)
     try:
-        shape = NetworkShape(**header["network"])
-        network = build_network(shape)
-        network.load_state_dict(_unpack(tensors), strict=False)
-        statistics = Statistics(**{name: tensors[f"statistics.{name}"] for name in Statistics.__slots__})
-        return Model(
-            network=network.eval(),
-            labels=tuple(header["labels"]),
-            short_side=int(header["preprocessing"]["short_side"]),
-            thresholds=Thresholds(**header["thresholds"]),
-            statistics=statistics,
-            provenance=Provenance(**header["provenance"]),
-            digest=hashlib.sha256(path.read_bytes()).hexdigest(),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
+        return _rebuild(header, tensors, digest=_digest(path))
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError, RuntimeError) as error:
+        reason = " ".join(f"{type(error).__name__} {error}".split())[:200]
         raise ModelError(f"model {path} is damaged: {reason}; train it again or fetch it anew") from None
+
+
+def _rebuild(header: dict[str, Any], tensors: dict[str, Tensor], *, digest: str) -> Model:
+    labels = _check_labels(header["labels"])
+    shape = _check_shape(NetworkShape(**header["network"]), len(labels))
+    state = _unpack({name: t for name, t in tensors.items() if not name.startswith("statistics.")})
+    _check_state(state, shape)
+    network = build_network(shape)
+    network.load_state_dict(state, strict=False)
+    statistics = Statistics(**{name: tensors[f"statistics.{name}"].float() for name in Statistics.__slots__})
+    _check_statistics(statistics, shape)
+    return Model(
+        network=network.eval(),
+        labels=labels,
+        short_side=_check_preprocessing(header["preprocessing"]),
+        thresholds=_check_thresholds(Thresholds(**header["thresholds"])),
+        statistics=statistics,
+        provenance=Provenance(**header["provenance"]),
+        digest=digest,
+    )
+
+
+def _check_labels(labels: Any) -> tuple[str, ...]:
+    if not isinstance(labels, list) or not labels or not all(isinstance(label, str) and label for label in labels):
+        raise ValueError("labels: expected a list of names")
+    if len(set(labels)) != len(labels):
+        raise ValueError("labels: a name stands there twice")
+    return tuple(labels)
+
+
+def _check_shape(shape: NetworkShape, labels: int) -> NetworkShape:
+    widths = (shape.labels, shape.reduced, shape.embedding)
+    if shape.architecture not in get_args(Architecture) or not all(type(w) is int and w > 0 for w in widths):
+        raise ValueError(f"network: {shape} is none that this program builds")
+    if shape.labels != labels:
+        raise ValueError(f"network: {shape.labels} labels, but {labels} names")
+    return shape
+
+
+def _check_state(state: dict[str, Tensor], shape: NetworkShape) -> None:
+    """Every weight must be there, at its size: what a header declares is believed, and built, only then."""
+    with torch.device("meta"):
+        built = build_network(shape).state_dict()
+    expected = {name: tensor.shape for name, tensor in built.items() if not name.endswith("num_batches_tracked")}
+    for name in sorted(expected.keys() ^ state.keys()):
+        raise ValueError(f"weights: {name} is {'missing' if name in expected else 'of no use'}")
+    for name, tensor in state.items():
+        if tensor.shape != expected[name]:
+            raise ValueError(f"weights: {name} is {tuple(tensor.shape)}, expected {tuple(expected[name])}")
+        if not bool(tensor.isfinite().all()):
+            raise ValueError(f"weights: {name} holds numbers that are not finite")
+
+
+def _check_statistics(statistics: Statistics, shape: NetworkShape) -> None:
+    expected = {
+        "means": (shape.labels, shape.embedding),
+        "whitening": (shape.embedding, shape.embedding),
+        "quantiles": (shape.labels, 101),
+    }
+    for name, size in expected.items():
+        tensor: Tensor = getattr(statistics, name)
+        if tensor.shape != size or not bool(tensor.isfinite().all()):
+            raise ValueError(f"statistics: {name} is {tuple(tensor.shape)}, expected {size} finite numbers")
+
+
+def _check_preprocessing(preprocessing: dict[str, Any]) -> int:
+    short_side = preprocessing["short_side"]
+    if type(short_side) is not int or short_side not in SHORT_SIDES:
+        raise ValueError(f"preprocessing: short_side {short_side!r}, expected {SHORT_SIDES[0]} to {SHORT_SIDES[-1]}")
+    if {name: preprocessing[name] for name in PREPROCESSING} != PREPROCESSING:
+        raise ValueError(f"preprocessing: {preprocessing}, expected {PREPROCESSING}")
+    return short_side
+
+
+def _check_thresholds(thresholds: Thresholds) -> Thresholds:
+    chances = (thresholds.none_class, thresholds.max_softmax)
+    if not 0 < thresholds.temperature < math.inf or not all(0 <= c <= 1 for c in chances):
+        raise ValueError(f"{thresholds}: expected a temperature above 0 and probabilities")
+    if not thresholds.mahalanobis > 0:
+        raise ValueError(f"{thresholds}: expected a distance above 0")
+    return thresholds
 
 
 def _describe(model: Model, weights: Weights) -> dict[str, Any]:
@@ -132,22 +208,23 @@ def _describe(model: Model, weights: Weights) -> dict[str, Any]:
         "network": asdict(model.network.shape),
         "weights": weights,
         "labels": list(model.labels),
-        "preprocessing": {"short_side": model.short_side, "stride": STRIDE, "mean": MEAN, "std": STD, "order": "RGB"},
+        "preprocessing": {"short_side": model.short_side, **PREPROCESSING},
         "thresholds": asdict(model.thresholds),
         "provenance": asdict(model.provenance),
     }
 
 
 def _read(path: Path, *, with_tensors: bool) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    if not path.is_file():
-        raise ModelError(f"no model file at {path}: train one with `streamfilter train DATA --model {path.name}`")
     try:
+        if not path.is_file():
+            raise ModelError(f"no model file at {path}: train one with `streamfilter train DATA --model {path.name}`")
         with safe_open(path, framework="pt") as file:
             header = _check_header((file.metadata() or {}).get("streamfilter"), path)
             tensors = {name: file.get_tensor(name) for name in file.keys()} if with_tensors else {}  # noqa: SIM118
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
         raise ModelError(
-            f"{path} is not a whole .safetensors file ({error}): expected a model written by `streamfilter train`"
+            f"{path} is not a whole .safetensors file ({reason}): expected a model written by `streamfilter train`"
         ) from None
     except OSError as error:
         raise ModelError(f"cannot read model {path}: {error.strerror or error}") from None
@@ -161,8 +238,10 @@ def _check_header(text: str | None, path: Path) -> dict[str, Any]:
         )
     try:
         header = json.loads(text)
-        version = int(header["format_version"])
-    except (ValueError, KeyError, TypeError):
+        version = header["format_version"]
+        if type(version) is not int or version < 1:
+            raise ValueError(version)
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ModelError(f"{path} has a damaged header: train the model again or fetch it anew") from None
     if version > FORMAT_VERSION:
         raise ModelError(
@@ -170,6 +249,16 @@ def _check_header(text: str | None, path: Path) -> dict[str, Any]:
         )
     assert isinstance(header, dict)
     return header
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _discard(partial: Path) -> None:
+    with suppress(OSError):
+        partial.unlink(missing_ok=True)
 
 
 def _pack(network: DenseResNet, weights: Weights) -> dict[str, Tensor]:
@@ -182,15 +271,16 @@ def _pack(network: DenseResNet, weights: Weights) -> dict[str, Tensor]:
             packed[name] = (tensor / scale.view(-1, 1, 1, 1)).round().to(torch.int8)
             packed[name + ".scale"] = scale.float()
         else:
-            packed[name] = tensor.half()
+            packed[name] = tensor.half() if tensor.dim() == 4 else tensor.float()
     return packed
 
 
 def _unpack(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
-        if name.startswith("statistics.") or name.endswith(".scale"):
-            continue
-        scale = tensors.get(name + ".scale")
-        state[name] = tensor.float() if scale is None else tensor.float() * scale.view(-1, 1, 1, 1)
+        if tensor.dtype not in (torch.float16, torch.float32, torch.int8):
+            raise ValueError(f"weights: {name} is {tensor.dtype}, expected float16, float32 or int8")
+        if not name.endswith(".scale"):
+            scale = tensors.get(name + ".scale")
+            state[name] = tensor.float() if scale is None else tensor.float() * scale.view(len(tensor), 1, 1, 1)
     return state

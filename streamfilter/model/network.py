@@ -26,6 +26,9 @@ Architecture = Literal["resnet50", "resnet18"]
 STRIDE = 16
 """Pixels per cell."""
 
+WINDOW_MIDDLE = 3.0
+"""Binary logarithm of the side, in cells, of a middling window: 8 cells."""
+
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
@@ -70,6 +73,8 @@ class DenseResNet(nn.Module):
             nn.ReLU(inplace=True),
         )
         self.head = nn.Conv2d(shape.embedding, shape.labels + 1, 1)
+        self.window_gain = nn.Parameter(torch.zeros(3))
+        self.window_bias = nn.Parameter(torch.zeros(3))
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1) * 255, persistent=False)
         nn.init.normal_(self.head.weight, std=0.01)
@@ -92,6 +97,18 @@ class DenseResNet(nn.Module):
         top = F.interpolate(top, size=middle.shape[-2:], mode="bilinear", align_corners=False)
         embedding = self.embed(self.reduce(torch.cat([middle, top], dim=1)))
         return DenseOutput(embedding, self.head(embedding))
+
+    def window_logits(self, means: Tensor, windows: Tensor) -> Tensor:
+        """Logits of windows, `(N, n, C+1)`, from the means of their cells' logits and the windows `(n, 4)` in cells.
+
+        A mean over two cells is noisier than one over a hundred, so what it is worth depends on the window's size, and so
+        does the chance that a window shows nothing. Both are learned as parabolas over the logarithm of the size.
+        """
+        size = (windows[:, 2] * windows[:, 3]).float().log2() / 2 - WINDOW_MIDDLE
+        powers = torch.stack([torch.ones_like(size), size, size**2], dim=1)
+        scaled = means * (powers @ self.window_gain).exp().view(1, -1, 1)
+        none = scaled[..., -1:] + (powers @ self.window_bias).view(1, -1, 1)
+        return torch.cat([scaled[..., :-1], none], dim=2)
 
     def forward(self, pictures: Tensor) -> DenseOutput:
         """One dense pass."""

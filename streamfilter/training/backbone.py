@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import struct
+import warnings
+from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
-from urllib.error import URLError
 
 import torch
 import torchvision
@@ -13,6 +15,21 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from streamfilter.errors import ModelError
+
+UNREADABLE = (
+    SafetensorError,
+    UnpicklingError,
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    struct.error,
+)
+"""What safetensors and PyTorch let through for damaged and foreign files."""
 
 
 def load_backbone(path: Path | None, architecture: str) -> dict[str, Tensor]:
@@ -28,8 +45,10 @@ def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ModelError(f"no backbone weights at {path}: expected a .safetensors or .pth state dict")
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except (SafetensorError, UnpicklingError, OSError, RuntimeError, EOFError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch warns of pickles it then refuses: one message is enough
+            state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except UNREADABLE as error:
         reason = " ".join(str(error).split())[:160]
         raise ModelError(
             f"cannot read backbone weights {path}: {reason}; expected a .safetensors or .pth state dict"
@@ -43,7 +62,7 @@ def _download(architecture: str) -> dict[str, Tensor]:
     name = {"resnet50": "ResNet50_Weights.IMAGENET1K_V2", "resnet18": "ResNet18_Weights.IMAGENET1K_V1"}[architecture]
     try:
         state: dict[str, Tensor] = torchvision.models.get_weight(name).get_state_dict(progress=False, check_hash=True)
-    except (URLError, OSError, RuntimeError) as error:
+    except (OSError, HTTPException, RuntimeError) as error:
         reason = getattr(error, "reason", error)
         raise ModelError(
             f"cannot download torchvision's {name} ({reason}): pass a file with --backbone-weights FILE"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from streamfilter.buffering import prefetch
+from streamfilter.errors import ModelError
 from streamfilter.model import DenseResNet
 from streamfilter.model.device import Autocast
 from streamfilter.model.network import STRIDE, DenseOutput
@@ -36,7 +38,10 @@ class Batch:
 
 
 class Batches(Protocol):
-    """Yields the batches of an epoch and knows which part of the network they still have to pass."""
+    """Yields the batches of an epoch and knows which part of the network they still have to pass.
+
+    Whoever asks for batches closes their generator: a thread may be composing ahead.
+    """
 
     @property
     def grid(self) -> tuple[int, int]: ...
@@ -45,9 +50,9 @@ class Batches(Protocol):
     def steps(self) -> int:
         """Batches in an epoch."""
 
-    def epoch(self, number: int) -> Iterator[Batch]: ...
+    def epoch(self, number: int) -> Generator[Batch]: ...
 
-    def in_order(self) -> Iterator[Batch]:
+    def in_order(self) -> Generator[Batch]:
         """The same scenes every time, first to last."""
 
     def forward(self, network: DenseResNet, inputs: Tensor) -> DenseOutput: ...
@@ -69,17 +74,17 @@ class KeptScenes:
     def steps(self) -> int:
         return -(-len(self._facts) // self._batch)
 
-    def epoch(self, number: int) -> Iterator[Batch]:
+    def epoch(self, number: int) -> Generator[Batch]:
         order = np.random.default_rng([self._seed, number]).permutation(len(self._facts))
         return self._batches(order)
 
-    def in_order(self) -> Iterator[Batch]:
+    def in_order(self) -> Generator[Batch]:
         return self._batches(np.arange(len(self._facts)))
 
     def forward(self, network: DenseResNet, inputs: Tensor) -> DenseOutput:
         return network.upper(inputs)
 
-    def _batches(self, order: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Iterator[Batch]:
+    def _batches(self, order: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Generator[Batch]:
         for start in range(0, len(order), self._batch):
             chosen = np.sort(order[start : start + self._batch])
             inputs = torch.from_numpy(self._maps[chosen]).float().contiguous(memory_format=torch.channels_last)
@@ -102,13 +107,13 @@ class FreshScenes:
 
     @property
     def steps(self) -> int:
-        return self._scenes // self._batch
+        return max(1, self._scenes // self._batch)
 
-    def epoch(self, number: int) -> Iterator[Batch]:
+    def epoch(self, number: int) -> Generator[Batch]:
         with prefetch(self._compose_epoch(number), depth=4) as batches:
             yield from batches
 
-    def in_order(self) -> Iterator[Batch]:
+    def in_order(self) -> Generator[Batch]:
         return self.epoch(0)
 
     def forward(self, network: DenseResNet, inputs: Tensor) -> DenseOutput:
@@ -117,8 +122,9 @@ class FreshScenes:
 
     def _compose_epoch(self, number: int) -> Iterator[Batch]:
         first = self._seed + number * self._scenes
+        size = min(self._batch, self._scenes)
         for step in range(self.steps):
-            seeds = range(first + step * self._batch, first + (step + 1) * self._batch)
+            seeds = range(first + step * size, first + (step + 1) * size)
             yield compose_batch(self._compose, seeds, none=self._none)
 
 
@@ -140,7 +146,10 @@ def keep_scenes(
     autocast: Autocast,
     advance: Callable[[float], None],
 ) -> tuple[Maps, list[SceneFacts]]:
-    """Compose a scene per seed, run the network up to layer 3 and keep the result at `path`, `(N, C, h, w)` float16."""
+    """Compose a scene per seed, run the network up to layer 3 and keep the result at `path`, `(N, C, h, w)` float16.
+
+    Raises `ModelError` when the disk has no room for it.
+    """
     device = next(network.parameters()).device
     facts: list[SceneFacts] = []
     maps: Maps | None = None
@@ -150,12 +159,23 @@ def keep_scenes(
             with torch.inference_mode(), autocast():
                 lower = network.lower(batch.inputs.to(device)).half().cpu().numpy()
             if maps is None:
+                _check_room(path.parent, len(seeds) * lower[0].nbytes)
                 maps = np.memmap(path, np.float16, "w+", shape=(len(seeds), *lower.shape[1:]))
             maps[len(facts) : len(facts) + len(lower)] = lower
             facts += batch.facts
             advance(len(lower))
     assert maps is not None, "keep_scenes needs at least one seed"
     return maps, facts
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    """A full disk would end the program when a page of the map is written."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise ModelError(
+            f"cannot keep training scenes in {folder}: {needed / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free; "
+            "choose another folder for --model, or fewer `scenes`"
+        )
 
 
 def pictures_tensor(pictures: Sequence[Pixels]) -> Tensor:

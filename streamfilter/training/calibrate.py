@@ -14,12 +14,14 @@ FEW_WINDOWS = 8
 """A label with fewer validation windows takes the distances of all labels for its percentiles."""
 KEPT_BY_DISTANCE = 99.0
 """Percentile of the right labels' distances up to which nothing is called far."""
+HIGHEST_SOFTMAX = 0.99
+"""A higher threshold would reject nearly every logo."""
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """The temperature of least negative log-likelihood (Guo et al.
+    """The temperature, 0.25 to 8, of least negative log-likelihood for logits `(n, C+1)`, searched on a fine grid.
 
-    2017) for logits `(n, C+1)`, searched on a fine grid.
+    Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017).
     """
     grid = np.exp(np.linspace(np.log(0.25), np.log(8.0), 121))
     scores = torch.from_numpy(logits).double()
@@ -47,23 +49,28 @@ def fit_statistics(taught: Found, validation: Found, classes: int) -> Statistics
 def fit_thresholds(validation: Found, statistics: Statistics, *, false_share: float) -> Thresholds:
     """Thresholds at which at most `false_share` of the scenes without a known logo yield one.
 
-    The softmax threshold carries that promise alone; the distance threshold keeps `KEPT_BY_DISTANCE` percent of the
-    logos.
+    The softmax threshold carries that promise alone, as far as `HIGHEST_SOFTMAX`; the distance threshold keeps
+    `KEPT_BY_DISTANCE` percent of the logos.
     """
     none = validation.logits.shape[1] - 1
     logits = np.concatenate([validation.logits, validation.strange_logits])
     labels = np.concatenate([validation.labels, np.full(len(validation.strange_logits), none)])
     temperature = fit_temperature(logits, labels) if len(labels) else 1.0
     strange = softmax(validation.strange_logits, temperature)[:, :-1].max(axis=1, initial=0.0)
-    softest = float(np.quantile(strange, 1 - false_share, method="higher")) if len(strange) else 0.5
+    softest = _just_above(np.quantile(strange, 1 - false_share, method="higher")) if len(strange) else 0.5
     far = float("inf")
     if len(validation.labels):
         means, whitening = statistics.means.double().numpy(), statistics.whitening.double().numpy()
         own = mahalanobis(validation.embeddings, means, whitening)[np.arange(len(validation.labels)), validation.labels]
         far = float(np.percentile(own, KEPT_BY_DISTANCE))
     return Thresholds(
-        temperature=temperature, none_class=0.5, max_softmax=min(max(softest, 0.5), 0.99), mahalanobis=far
+        temperature=temperature, none_class=0.5, max_softmax=min(max(softest, 0.5), HIGHEST_SOFTMAX), mahalanobis=far
     )
+
+
+def _just_above(threshold: np.float64) -> float:
+    """What lies at the threshold itself is not rejected, so the threshold goes past it."""
+    return float(np.nextafter(threshold, np.inf))
 
 
 def softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:

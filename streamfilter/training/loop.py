@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from torch import nn
 
 from streamfilter.classifier.windows import window_grid, window_means
 from streamfilter.config import TrainConfig
+from streamfilter.errors import ModelError
 from streamfilter.model import DenseResNet
 from streamfilter.model.device import Autocast
+from streamfilter.training.backbone import UNREADABLE
 from streamfilter.training.batches import Batch, Batches
 from streamfilter.training.loss import choose_windows, window_loss
 
@@ -57,11 +60,12 @@ class Trainer:
         self._device = next(network.parameters()).device
         self._groups = _tuned(network, plan.tune, config)
         self._optimiser = torch.optim.AdamW(self._groups, weight_decay=config.weight_decay, fused=True)
+        total = max(2, plan.epochs * batches.steps)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimiser,
             [group["lr"] for group in self._groups],
-            total_steps=max(2, plan.epochs * batches.steps),
-            pct_start=WARM_UP,
+            total_steps=total,
+            pct_start=max(WARM_UP, 1.5 / total),  # fewer than 1.5 steps of warm-up make OneCycleLR divide by zero
             cycle_momentum=False,
         )
         self._averaged = copy.deepcopy(network).eval()
@@ -87,8 +91,15 @@ class Trainer:
         return self.progress
 
     def resume(self, checkpoint: Path) -> int:
-        """Go on from a checkpoint of the same plan; returns the steps that are already done."""
-        state = torch.load(checkpoint, map_location=self._device, weights_only=True)
+        """Go on from a checkpoint of the same plan; returns the steps that are already done.
+
+        Raises `ModelError` for a file that is none.
+        """
+        try:
+            state = torch.load(checkpoint, map_location=self._device, weights_only=True)
+        except UNREADABLE as error:
+            reason = " ".join(str(error).split())[:160]
+            raise ModelError(f"cannot resume from {checkpoint}: {reason}; leave out --resume to begin anew") from None
         self._network.load_state_dict(state["network"])
         self._averaged.load_state_dict(state["averaged"])
         self._optimiser.load_state_dict(state["optimiser"])
@@ -102,17 +113,18 @@ class Trainer:
         set_training_mode(self._network, from_random=self._plan.from_random)
         rng = np.random.default_rng([self._config.seed, epoch])
         losses = []
-        for batch in self._batches.epoch(epoch):
-            losses.append(self._step(batch, rng, free_search=epoch > 0))
-            advance(1)
+        with closing(self._batches.epoch(epoch)) as batches:
+            for batch in batches:
+                losses.append(self._step(batch, rng, free_search=epoch > 0))
+                advance(1)
         return float(np.mean(losses))
 
     def _step(self, batch: Batch, rng: np.random.Generator, *, free_search: bool) -> float:
         with self._autocast():
             output = self._batches.forward(self._network, batch.inputs.to(self._device))
-        means = window_means(output.logits, self._windows)
-        chosen = choose_windows(means.detach(), batch, self._batches.grid, rng, free_search=free_search)
-        loss = window_loss(means, chosen)
+        logits = self._network.window_logits(window_means(output.logits, self._windows), self._windows)
+        chosen = choose_windows(logits.detach(), batch, self._batches.grid, rng, free_search=free_search)
+        loss = window_loss(logits, chosen)
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         for group in self._groups:
@@ -166,8 +178,10 @@ def _tuned(network: DenseResNet, tune: str, config: TrainConfig) -> list[dict[st
         "all": [network.stem, network.layer1, network.layer2, network.layer3, network.layer4],
     }[tune]
     network.requires_grad_(False)
+    windows = [network.window_gain.requires_grad_(True), network.window_bias.requires_grad_(True)]
     groups: list[dict[str, Any]] = []
     neck = [network.reduce, network.embed, network.head]
+    groups.append({"params": windows, "lr": 10 * config.learning_rate, "weight_decay": 0.0})
     for modules, rate in ((neck, config.learning_rate), (backbone, config.backbone_rate)):
         parameters = [p.requires_grad_(True) for module in modules for p in module.parameters()]
         if parameters:

@@ -42,21 +42,21 @@ class Chosen:
 
 
 def choose_windows(
-    means: Tensor,
+    logits: Tensor,
     batch: Batch,
     grid: tuple[int, int],
     rng: np.random.Generator,
     *,
     free_search: bool,
 ) -> Chosen:
-    """Choose the windows of a batch. `means`: `(N, n, C+1)` logits per window, without gradient.
+    """Choose the windows of a batch. `logits`: `(N, n, C+1)` per window, without gradient.
 
     `free_search`: an unboxed logo may lie anywhere; before the network knows anything, only large middle windows count.
     """
-    none = means.shape[2] - 1
+    none = logits.shape[2] - 1
     chosen = Chosen([], [], [], [])
-    guesses = means.argmax(dim=2).cpu().numpy()
-    strangeness = (means[..., :none].logsumexp(2) - means[..., none]).cpu().numpy()
+    guesses = logits.argmax(dim=2).cpu().numpy()
+    strangeness = (logits[..., :none].logsumexp(2) - logits[..., none]).cpu().numpy()
     for scene, (facts, target) in enumerate(zip(batch.facts, batch.targets, strict=True)):
         whole = facts.whole_label
         for box in range(int(target.owner.max()) + 1):
@@ -64,7 +64,7 @@ def choose_windows(
             own = own if len(own) <= WINDOWS_PER_LOGO else rng.choice(own, WINDOWS_PER_LOGO, replace=False)
             chosen.add(scene, own, target.labels[own], 1.0)
         if whole >= 0 and not len(np.flatnonzero(target.labels != IGNORE)):
-            window = _likeliest(means[scene, :, whole].cpu().numpy(), grid, free_search=free_search)
+            window = _likeliest(logits[scene, :, whole].cpu().numpy(), grid, free_search=free_search)
             chosen.add(scene, np.array([window]), np.array([whole]), 0.5)
             continue
         others = np.flatnonzero((target.labels == none) & ((guesses[scene] != whole) | (whole < 0)))
@@ -76,19 +76,19 @@ def choose_windows(
     return chosen
 
 
-def window_loss(means: Tensor, chosen: Chosen) -> Tensor:
-    """Cross-entropy of the chosen windows, weighted; `means`: `(N, n, C+1)` with gradient."""
-    picked = means[chosen.scene, chosen.window]
-    target = torch.tensor(chosen.target, device=means.device)
-    weight = torch.tensor(chosen.weight, device=means.device)
+def window_loss(logits: Tensor, chosen: Chosen) -> Tensor:
+    """Cross-entropy of the chosen windows, weighted; 0 when none was chosen. `logits`: `(N, n, C+1)` with gradient."""
+    picked = logits[chosen.scene, chosen.window]
+    target = torch.tensor(chosen.target, dtype=torch.long, device=logits.device)
+    weight = torch.tensor(chosen.weight, dtype=logits.dtype, device=logits.device)
     losses = F.cross_entropy(picked, target, reduction="none", label_smoothing=0.02)
-    return (losses * weight).sum() / weight.sum()
+    return (losses * weight).sum() / weight.sum().clamp_min(1e-6)
 
 
-def _likeliest(logits: NDArray[np.float32], grid: tuple[int, int], *, free_search: bool) -> int:
+def _likeliest(scores: NDArray[np.float32], grid: tuple[int, int], *, free_search: bool) -> int:
     if not free_search:
         boxes = window_boxes(window_grid(*grid), *grid)
         middle = np.abs(boxes[:, :2] + boxes[:, 2:] / 2 - 0.5).max(axis=1) < 0.25
         large = boxes[:, 2] * boxes[:, 3] > 0.2
-        logits = np.where(middle & large, logits, -np.inf)
-    return int(np.argmax(logits))
+        scores = np.where(middle & large, scores, -np.inf)
+    return int(np.argmax(scores))

@@ -13,11 +13,14 @@ from streamfilter.types import Box, Pixels
 
 PixelBox = tuple[float, float, float, float]
 
+MARGIN = 0.12
+"""Widest margin that a mark is cut out with, as a share of its size."""
+
 
 def cut_sprite(picture: Pixels, box: Box, rng: np.random.Generator) -> Pixels:
     """The part of a picture under `box` with a random margin; cut free of its ground where that is one plain colour."""
     height, width = picture.shape[:2]
-    margin = rng.uniform(0.0, 0.12)
+    margin = rng.uniform(0.0, MARGIN)
     x1 = int(max(0.0, box.x - margin * box.width) * width)
     y1 = int(max(0.0, box.y - margin * box.height) * height)
     x2 = int(np.ceil(min(1.0, box.x + box.width * (1 + margin)) * width))
@@ -37,6 +40,17 @@ def as_sprite(patch: Pixels, rng: np.random.Generator) -> Pixels:
     return np.asarray(np.dstack([patch, alpha]), np.uint8)
 
 
+def trimmed(sprite: Pixels) -> Pixels:
+    """The sprite cut to what shows of it, where more than `MARGIN` around that is transparent: boxes are of marks."""
+    rows, columns = np.flatnonzero(sprite[..., 3].any(axis=1)), np.flatnonzero(sprite[..., 3].any(axis=0))
+    if not len(rows):
+        return sprite
+    height, width = sprite.shape[:2]
+    y1, y2, x1, x2 = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+    wide = max(y1, height - y2) > MARGIN * (y2 - y1) or max(x1, width - x2) > MARGIN * (x2 - x1)
+    return sprite[y1:y2, x1:x2] if wide else sprite
+
+
 def plain_ground(patch: Pixels) -> NDArray[np.float32] | None:
     """The colour of a patch's border, `(3,)` 0 to 255, or None when the border has no single colour."""
     border = np.concatenate([patch[0], patch[-1], patch[:, 0], patch[:, -1]])[:, :3].astype(np.float32)
@@ -45,13 +59,25 @@ def plain_ground(patch: Pixels) -> NDArray[np.float32] | None:
     return np.asarray(middle, np.float32) if near.mean() > 0.9 else None
 
 
+def would_vanish(sprite: Pixels, ground: NDArray[np.float32]) -> bool:
+    """Whether next to nothing of a sprite could be seen on this ground: artwork may hide its own colour in its border.
+
+    A sprite that is opaque at its border brings its ground with it and is never lost.
+    """
+    alpha = sprite[..., 3]
+    if np.median(np.concatenate([alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1]])) > 127:
+        return False
+    shown = sprite[alpha > 127][:, :3].astype(np.float32)
+    return len(shown) == 0 or float((np.abs(shown - ground).max(axis=1) < 30).mean()) > 0.95
+
+
 def _key(patch: Pixels, ground: NDArray[np.float32]) -> Pixels:
     distance = np.abs(patch.astype(np.float32) - ground).max(axis=2)
     return np.clip((distance - 12) * (255 / 36), 0, 255).astype(np.uint8)
 
 
 def _edge(height: int, width: int, rng: np.random.Generator) -> Pixels:
-    mask = np.zeros((height, width), np.uint8)
+    mask: Pixels = np.zeros((height, width), np.uint8)
     if rng.random() < 0.2:
         cv2.ellipse(mask, ((width / 2, height / 2), (width * 1.05, height * 1.05), 0), 255, -1)
         return mask

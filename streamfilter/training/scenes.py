@@ -7,7 +7,7 @@ pasted the same way as the logos are, so that "something was pasted here" says n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from streamfilter.training.degrade import degrade
 from streamfilter.training.examples import Example
-from streamfilter.training.paste import PixelBox, as_sprite, cut_sprite, paste, plain_ground
+from streamfilter.training.paste import PixelBox, as_sprite, cut_sprite, paste, plain_ground, trimmed, would_vanish
 from streamfilter.training.pictures import load_picture
 from streamfilter.types import Box, Pixels
 
@@ -58,16 +58,26 @@ class SceneSettings:
 
 
 class SceneComposer:
-    """Draws scenes from examples. Everything random comes from the seed that `compose` is given."""
+    """Draws scenes from examples. Everything random comes from the seed that `compose` is given.
 
-    def __init__(self, examples: Sequence[Example], labels: Sequence[str], settings: SceneSettings) -> None:
+    `whole`: labels whose pictures are pasted whole, see `unmarked_labels`.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        labels: Sequence[str],
+        settings: SceneSettings,
+        *,
+        whole: Collection[str] = (),
+    ) -> None:
         self._settings = settings
         self._index = {label: i for i, label in enumerate(labels)}
         self._negatives = [e for e in examples if e.kind == "negative"]
         self._strangers = [e for e in examples if e.kind == "unknown"]
         known = [e for e in examples if e.kind == "known" and e.label in self._index]
         self._pictures = _by_label([e for e in known if not e.has_alpha], labels)
-        self._marks = _by_label([e for e in known if e.has_alpha or e.boxes], labels)
+        self._marks = _by_label([e for e in known if _is_mark(e) or e.label in whole], labels)
         self._teachable = [label for label in labels if self._marks[label]]
         self._shown = [label for label in labels if self._pictures[label]]
 
@@ -102,8 +112,10 @@ class SceneComposer:
         pictures = self._pictures[label]
         example = pictures[rng.integers(len(pictures))]
         picture = load_picture(example.path)[..., :3]
-        frame, matrix = _crop(picture, self._settings, rng, around=_some_box(example, rng))
-        found = [(_map_box(box, picture, matrix), self._index.get(name, -1)) for box, name in example.boxes]
+        # Where its own logo is not boxed, the places without a box say nothing: such a picture counts as unboxed.
+        boxes = example.boxes if any(name == label for _, name in example.boxes) else ()
+        frame, matrix = _crop(picture, self._settings, rng, around=_some_box(boxes, rng))
+        found = [(_map_box(box, picture, matrix), self._index.get(name, -1)) for box, name in boxes]
         return _scene(degrade(frame, rng), found, whole_label=self._index[label])
 
     def _none(self, rng: np.random.Generator) -> Scene:
@@ -128,8 +140,9 @@ class SceneComposer:
         example = marks[rng.integers(len(marks))]
         picture = load_picture(example.path)
         own = [box for box, name in example.boxes if name == label]
-        sprite = cut_sprite(picture, own[rng.integers(len(own))], rng) if own else as_sprite(picture, rng)
-        return sprite, self._index[label]
+        if own:
+            return cut_sprite(picture, own[rng.integers(len(own))], rng), self._index[label]
+        return trimmed(as_sprite(picture, rng)), self._index[label]
 
     def _stranger(self, rng: np.random.Generator) -> Pixels | None:
         """A piece of another logo (often only half of it), or of a photograph."""
@@ -183,12 +196,21 @@ class SceneComposer:
             frame[y1:y2, x1:x2] = cv2.resize(piece[..., :3], (x2 - x1, y2 - y1), interpolation=cv2.INTER_AREA)
 
 
+def unmarked_labels(examples: Sequence[Example], labels: Sequence[str]) -> frozenset[str]:
+    """Labels of which no picture says where its logo is, by a box or by transparency: they can only be pasted whole."""
+    return frozenset(labels) - {e.label for e in examples if e.kind == "known" and _is_mark(e)}
+
+
+def _is_mark(example: Example) -> bool:
+    return example.has_alpha or any(name == example.label for _, name in example.boxes)
+
+
 def _by_label(examples: Sequence[Example], labels: Sequence[str]) -> dict[str, list[Example]]:
     return {label: [e for e in examples if e.label == label] for label in labels}
 
 
-def _some_box(example: Example, rng: np.random.Generator) -> Box | None:
-    return example.boxes[rng.integers(len(example.boxes))][0] if example.boxes else None
+def _some_box(boxes: Sequence[tuple[Box, str]], rng: np.random.Generator) -> Box | None:
+    return boxes[int(rng.integers(len(boxes)))][0] if boxes else None
 
 
 def _within(length: float, room: int, rng: np.random.Generator) -> float:
@@ -211,6 +233,8 @@ def _plain(settings: SceneSettings, rng: np.random.Generator, sprite: Pixels | N
     if rng.random() < 0.08:
         return rng.integers(0, 256, shape, dtype=np.uint8)
     own = plain_ground(sprite) if sprite is not None and rng.random() < 0.5 else None
+    if own is not None and sprite is not None and would_vanish(sprite, own):
+        own = None
     extremes = np.array([[255.0] * 3, [0.0] * 3, list(rng.uniform(0, 255, 3))])
     first = own if own is not None else extremes[rng.integers(3)]
     if own is not None or rng.random() < 0.5:
@@ -235,6 +259,7 @@ def _crop(
         zoom = min(
             zoom, 0.95 * settings.width / (around.width * width), 0.95 * settings.height / (around.height * height)
         )
+    zoom = max(zoom, 1 / min(width, height))
     free_x = settings.width - width * zoom
     free_y = settings.height - height * zoom
     jitter = rng.uniform(0.3, 0.7, 2)

@@ -14,7 +14,7 @@ IGNORE = -1
 MIN_IOU = 0.5
 """A window that overlaps a logo's box this much shows that logo."""
 BEST_IOU = 0.25
-"""The best window of a logo shows it from this overlap on, when none reaches `MIN_IOU`."""
+"""When no window reaches `MIN_IOU`, the best one that no other logo depends on shows a logo from this overlap on."""
 NONE_OF_LOGO = 0.08
 """A window that holds at most this share of each logo shows none of them ..."""
 NONE_OF_WINDOW = 0.06
@@ -46,10 +46,13 @@ def scene_targets(facts: SceneFacts, grid: tuple[int, int], *, none: int) -> Tar
     labels[((of_logo <= NONE_OF_LOGO) | (of_window <= NONE_OF_WINDOW)).all(axis=1)] = none
     best = iou.argmax(axis=1)
     positive = iou[np.arange(len(windows)), best] >= MIN_IOU
-    for box in range(len(facts.boxes)):
-        if not (positive & (best == box)).any() and iou[:, box].max() >= BEST_IOU:
-            window = int(iou[:, box].argmax())
-            positive[window], best[window] = True, box
+    for box in np.flatnonzero(facts.labels >= 0):
+        if not (positive & (best == box)).any():
+            windows_of = np.bincount(best[positive], minlength=len(facts.boxes))
+            spare = ~positive | ((windows_of > 1) | (facts.labels < 0))[best]
+            window = int(np.where(spare, iou[:, box], 0.0).argmax())
+            if spare[window] and iou[window, box] >= BEST_IOU:
+                positive[window], best[window] = True, box
     labels[positive] = facts.labels[best[positive]]
     owner[positive] = best[positive]
     owner[labels == IGNORE] = -1

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from streamfilter import __version__
 from streamfilter.config import TrainConfig
 from streamfilter.console import Console
-from streamfilter.errors import ModelError
+from streamfilter.errors import DatasetError, ModelError
 from streamfilter.model import DenseResNet, Model, NetworkShape, Provenance, build_network, save_model
 from streamfilter.model.device import Compute, choose_compute
 from streamfilter.training.backbone import load_backbone
@@ -20,14 +24,16 @@ from streamfilter.training.batches import Batches, Compose, FreshScenes, KeptSce
 from streamfilter.training.calibrate import fit_statistics, fit_thresholds
 from streamfilter.training.dataset import read_dataset
 from streamfilter.training.examples import Dataset
-from streamfilter.training.loop import Plan, Trainer
+from streamfilter.training.loop import Plan, Progress, Trainer
 from streamfilter.training.report import DatasetReport, report_on
-from streamfilter.training.scenes import SceneComposer, SceneSettings
+from streamfilter.training.scenes import SceneComposer, SceneSettings, unmarked_labels
 from streamfilter.training.split import split
 from streamfilter.training.validation import Found, figures, search
 
-VALIDATION_SEED = 1 << 40
-STATISTICS_SEED = 1 << 41
+TRAINING_SEED, VALIDATION_SEED, STATISTICS_SEED = 0, 1 << 40, 1 << 41
+SEEDS_APART = 1 << 42
+"""Scenes of one configured seed are numbered this far from those of the next."""
+PLAN = "plan.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +69,44 @@ def train(
 ) -> Trained:
     """Teach a model the labels of `data` and write it to `out`.
 
-    Work that can be taken up again with `resume` is kept in `OUT.work/` until the model is written. Ctrl-C writes the
-    best model so far and raises `KeyboardInterrupt`. Raises `DatasetError` when nothing sensible is left to learn
-    from, `ModelError` for backbone weights or devices that do not fit, or when `out` exists and `force` is not set.
+    Work that can be taken up again with `resume` is kept in `OUT.work/` until training is through. Ctrl-C writes the
+    best model of the epochs that are done, if any, and raises `KeyboardInterrupt`. Raises `DatasetError` when nothing
+    sensible is left to learn from, `ModelError` for backbone weights or devices that do not fit, or when `out` exists
+    and neither `force` nor an interrupted training to `resume` says that it may be replaced.
     """
+    work = out.with_name(out.name + ".work")
+    if resume and not (work / PLAN).exists():
+        console.say(f"nothing to resume in {work}: beginning anew")
+        resume = False
+    if out.is_dir():
+        raise ModelError(f"{out} is a folder: pass the name of a file to --model")
     if out.exists() and not (force or resume):
         raise ModelError(f"{out} exists: pass --force to replace it, or another name to --model")
+    compute = choose_compute(config.device, config.precision, threads=config.threads)
+    weights = load_backbone(backbone_weights, config.architecture) if config.pretrained else None
     whole = _read(data, console)
     taught, held = split(whole, validation=config.validation, seed=config.seed)
     data_report = report_on(whole, held)
     for line in data_report.lines():
         console.say(line)
-    compute = choose_compute(config.device, config.precision, threads=config.threads)
-    session = _Session(taught, held, _plan(config, compute), compute, out, console)
-    session.prepare(backbone_weights, resume=resume)
+    session = _Session(taught, held, _plan(config, compute), compute, work=work, console=console)
+    session.prepare(weights, resume=resume)
     try:
         session.fit(resume=resume)
     except KeyboardInterrupt:
-        session.finish(data_report)
+        _keep_best(session, out, data_report, console)
         raise
-    trained = session.finish(data_report)
-    shutil.rmtree(session.work)
+    trained = session.finish(out, data_report)
+    shutil.rmtree(work)
     return trained
+
+
+def _keep_best(session: _Session, out: Path, data: DatasetReport, console: Console) -> None:
+    if not session.epochs_done:
+        console.say("interrupted before the first epoch was done: there is no model to write")
+        return
+    console.say(f"interrupted after {session.epochs_done} epochs: writing the best model so far; --resume goes on")
+    session.finish(out, data)
 
 
 def _read(data: TrainingData, console: Console) -> Dataset:
@@ -97,6 +119,18 @@ def _read(data: TrainingData, console: Console) -> Dataset:
             unknown_boxes=data.unknown_boxes,
             on_progress=lambda done, _: progress.reach(done),
         )
+
+
+def _read_plan(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _without_names(data: DatasetReport) -> dict[str, Any]:
+    """The counts alone: a model file is passed on, and the files of its maker's machine are nobody's business."""
+    return {name: value for name, value in asdict(data).items() if name != "explained"}
 
 
 def _plan(config: TrainConfig, compute: Compute) -> TrainConfig:
@@ -112,50 +146,63 @@ class _Session:
     """One training: its composers, its network and its work folder."""
 
     def __init__(
-        self, taught: Dataset, held: Dataset, config: TrainConfig, compute: Compute, out: Path, console: Console
+        self, taught: Dataset, held: Dataset, config: TrainConfig, compute: Compute, *, work: Path, console: Console
     ) -> None:
-        self._config, self._compute, self._out, self._console = config, compute, out, console
+        self._config, self._compute, self._work, self._console = config, compute, work, console
         self._labels = taught.labels
         self._data_digest = taught.digest()
         settings = SceneSettings(
             height=config.scene_height, width=config.scene_width, min_side=config.min_side, max_side=config.max_side
         )
-        self._compose = SceneComposer(taught.examples, taught.labels, settings).compose
-        self._compose_held = SceneComposer(held.examples, taught.labels, settings).compose
-        self.work = out.with_name(out.name + ".work")
-        self._checkpoint = self.work / "checkpoint.pt"
+        whole = unmarked_labels(taught.examples, taught.labels)
+        self._compose = SceneComposer(taught.examples, taught.labels, settings, whole=whole).compose
+        whole = unmarked_labels([*taught.examples, *held.examples], taught.labels)
+        self._compose_held = SceneComposer(held.examples, taught.labels, settings, whole=whole).compose
+        self._checkpoint = work / "checkpoint.pt"
+        self._progress = Progress()
 
-    def prepare(self, backbone_weights: Path | None, *, resume: bool) -> None:
-        """The work folder, the network, and the scenes that stay the same from epoch to epoch."""
+    @property
+    def epochs_done(self) -> int:
+        """Epochs after which there is a best network."""
+        return self._progress.epoch
+
+    def prepare(self, weights: Mapping[str, Tensor] | None, *, resume: bool) -> None:
+        """The network, the work folder, and the scenes that stay the same from epoch to epoch."""
         config = self._config
-        self._open_work(resume=resume)
         torch.manual_seed(config.seed)
         shape = NetworkShape(config.architecture, len(self._labels), config.reduced, config.embedding)
-        weights = load_backbone(backbone_weights, config.architecture) if config.pretrained else None
         self._network = build_network(shape, weights).to(self._compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network.eval()
+        self._open_work(resume=resume)
         self._console.say(f"training {config.architecture} ({config.tune}) on {self._compute.name}")
         assert config.scenes is not None
         make = self._fresh if config.tune == "all" else self._kept
         self._validation = make("validation", self._compose_held, VALIDATION_SEED, config.validation_scenes)
-        self._batches = make("training", self._compose, 0, config.scenes)
+        self._batches = make("training", self._compose, TRAINING_SEED, config.scenes)
 
     def fit(self, *, resume: bool) -> None:
         """The loop itself, with a bar."""
         config = self._config
-        assert config.epochs is not None and config.tune is not None
+        assert config.epochs is not None
+        assert config.tune is not None
         plan = Plan(config.tune, config.epochs, from_random=not config.pretrained)
-        self._trainer = Trainer(self._network, self._batches, plan, config, self._compute.autocast)
+        trainer = Trainer(self._network, self._batches, plan, config, self._compute.autocast)
         with self._console.progress("training", float(config.epochs * self._batches.steps)) as progress:
             if resume and self._checkpoint.exists():
-                progress.advance(self._trainer.resume(self._checkpoint))
-            self._trainer.run(self._validate, self._checkpoint, advance=progress.advance)
+                progress.advance(trainer.resume(self._checkpoint))
+            self._progress = trainer.progress
+            trainer.run(self._validate, self._checkpoint, advance=progress.advance)
 
-    def finish(self, data: DatasetReport) -> Trained:
+    def finish(self, out: Path, data: DatasetReport) -> Trained:
         """Fit statistics and thresholds with the best network and write the model file."""
         config = self._config
-        found = self._search(self._validation)
-        statistics = fit_statistics(self._search(self._statistics_batches()), found, len(self._labels))
+        found = self._search(self._network, self._validation)
+        taught = self._search(self._network, self._statistics_batches())
+        if len(taught.labels) < 2:
+            raise DatasetError(
+                f"{len(taught.labels)} logos in the training scenes, too few to learn from: raise `scenes`"
+            )
+        statistics = fit_statistics(taught, found, len(self._labels))
         thresholds = fit_thresholds(found, statistics, false_share=config.false_share)
         result = figures(found)
         model = Model(
@@ -167,11 +214,11 @@ class _Session:
             provenance=Provenance(
                 made_by=f"streamfilter {__version__}",
                 settings={**config.model_dump(mode="json"), "computed_on": self._compute.name},
-                data={**asdict(data), "digest": self._data_digest},
-                figures={"validation": result, "epochs": self._trainer.progress.history},
+                data={**_without_names(data), "digest": self._data_digest},
+                figures={"validation": result, "epochs": self._progress.history},
             ),
         )
-        return Trained(self._out, save_model(model, self._out, weights=config.weights), result, data)
+        return Trained(out, save_model(model, out, weights=config.weights), result, data)
 
     def _open_work(self, *, resume: bool) -> None:
         made_from = {
@@ -179,34 +226,38 @@ class _Session:
             "data": self._data_digest,
             "program": __version__,
         }
-        plan = self.work / "plan.json"
-        if resume and plan.exists():
-            if json.loads(plan.read_text(encoding="utf-8")) != made_from:
+        plan = self._work / PLAN
+        if resume:
+            if _read_plan(plan) != made_from:
                 raise ModelError(
-                    f"cannot resume {self.work}: it was begun with other settings or data; leave out --resume"
+                    f"cannot resume {self._work}: it was begun with other settings, data or program; leave out --resume"
                 )
             return
         try:
-            shutil.rmtree(self.work, ignore_errors=True)
-            self.work.mkdir(parents=True)
+            shutil.rmtree(self._work, ignore_errors=True)
+            self._work.mkdir(parents=True)
             plan.write_text(json.dumps(made_from), encoding="utf-8")
         except OSError as error:
-            raise ModelError(f"cannot write {self.work}: {error.strerror}; choose another folder for --model") from None
+            raise ModelError(
+                f"cannot write {self._work}: {error.strerror}; choose another folder for --model"
+            ) from None
 
     def _kept(self, name: str, compose: Compose, first: int, count: int) -> Batches:
+        first += self._config.seed * SEEDS_APART
         seeds = range(first, first + count)
         with self._console.progress(f"{name} scenes", float(count)) as progress:
             maps, facts = keep_scenes(
                 self._network,
                 compose,
                 seeds,
-                self.work / f"{name}.f16",
+                self._work / f"{name}.f16",
                 autocast=self._compute.autocast,
                 advance=progress.advance,
             )
         return KeptScenes(maps, facts, batch=self._config.batch, seed=self._config.seed, none=len(self._labels))
 
     def _fresh(self, name: str, compose: Compose, first: int, count: int) -> Batches:
+        first += self._config.seed * SEEDS_APART
         size = (self._config.scene_height, self._config.scene_width)
         return FreshScenes(compose, size, scenes=count, batch=self._config.batch, seed=first, none=len(self._labels))
 
@@ -216,11 +267,11 @@ class _Session:
             return self._batches
         return self._fresh("statistics", self._compose, STATISTICS_SEED, self._config.validation_scenes * 3)
 
-    def _search(self, batches: Batches) -> Found:
-        return search(self._network, batches.in_order(), batches.forward, self._compute.autocast)
+    def _search(self, network: DenseResNet, batches: Batches) -> Found:
+        with closing(batches.in_order()) as scenes:
+            return search(network, scenes, batches.forward, self._compute.autocast)
 
     def _validate(self, network: DenseResNet) -> dict[str, float]:
-        batches = self._validation
-        result = figures(search(network, batches.in_order(), batches.forward, self._compute.autocast))
+        result = figures(self._search(network, self._validation))
         self._console.explain(" ".join(f"{name} {value:.3f}" for name, value in result.items()))
         return result

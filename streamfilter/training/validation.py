@@ -52,7 +52,8 @@ def search(network: DenseResNet, batches: Iterable[Batch], forward: Forward, aut
             output = forward(network, batch.inputs.to(device))
         grid = (output.logits.shape[2], output.logits.shape[3])
         windows = torch.from_numpy(window_grid(*grid)).to(device)
-        means = window_means(output.logits, windows).cpu()
+        with torch.inference_mode():
+            means = network.window_logits(window_means(output.logits, windows), windows).cpu()
         for i, scene in enumerate(batch.facts):
             if not len(scene.boxes) and scene.whole_label < 0:
                 window = int(_knownness(means[i]).argmax())

@@ -124,6 +124,9 @@ def load_model(path: Path) -> Model:
 def _rebuild(header: dict[str, Any], tensors: dict[str, Tensor], *, digest: str) -> Model:
     labels = _check_labels(header["labels"])
     shape = _check_shape(NetworkShape(**header["network"]), len(labels))
+    short_side = _check_preprocessing(header["preprocessing"])
+    thresholds = _check_thresholds(Thresholds(**header["thresholds"]))
+    provenance = Provenance(**header["provenance"])
     state = _unpack({name: t for name, t in tensors.items() if not name.startswith("statistics.")})
     _check_state(state, shape)
     network = build_network(shape)
@@ -133,10 +136,10 @@ def _rebuild(header: dict[str, Any], tensors: dict[str, Tensor], *, digest: str)
     return Model(
         network=network.eval(),
         labels=labels,
-        short_side=_check_preprocessing(header["preprocessing"]),
-        thresholds=_check_thresholds(Thresholds(**header["thresholds"])),
+        short_side=short_side,
+        thresholds=thresholds,
         statistics=statistics,
-        provenance=Provenance(**header["provenance"]),
+        provenance=provenance,
         digest=digest,
     )
 

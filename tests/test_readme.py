@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from streamfilter import __version__
 from streamfilter.cli.main import PIPE_CLOSED, streamfilter_command
 from streamfilter.cli.stopping import INTERRUPTED
-from streamfilter.config import RunConfig
+from streamfilter.config import RunConfig, TrainConfig
 from streamfilter.errors import StreamFilterError
 from streamfilter.sinks import load_schema
 from streamfilter.types import Rejection
@@ -98,6 +98,13 @@ def test_every_setting_in_the_readme_exists() -> None:
         assert isinstance(kind, type)
         assert issubclass(kind, BaseModel)
         assert key in kind.model_fields, f"{section}.{key}"
+
+
+def test_the_defaults_that_the_readme_names_are_the_defaults() -> None:
+    train, run = TrainConfig(), RunConfig()
+    assert f"logos of {train.min_side * 100:g} to {train.max_side * 100:g} % of the scene" in " ".join(README.split())
+    assert f"looks per second of video, {run.sampler.rate:g} unless told" in README
+    assert f"32 pixels of a picture analysed at {train.short_side}:" in README
 
 
 def test_the_readme_lists_exactly_the_exit_codes() -> None:

@@ -151,7 +151,7 @@ def test_a_frame_is_gone_as_soon_as_nobody_holds_it(tmp_path: Path) -> None:
             for item in source.frames():
                 assert isinstance(item, Frame)
                 item.picture.luma(16, 9)
-                # Asked for its class, a proxy of another test's libraries may warn; asked for its type, it says nothing.
+                # By type: asked for their class, as isinstance does, the lazy objects of other libraries may warn.
                 alive.append(sum(type(thing) is av.VideoFrame for thing in gc.get_objects()))
     finally:
         gc.enable()

@@ -101,8 +101,8 @@ class DenseResNet(nn.Module):
     def window_logits(self, means: Tensor, windows: Tensor) -> Tensor:
         """Logits of windows, `(N, n, C+1)`, from the means of their cells' logits and the windows `(n, 4)` in cells.
 
-        A mean over two cells is noisier than one over a hundred, so what it is worth depends on the window's size, and so
-        does the chance that a window shows nothing. Both are learned as parabolas over the logarithm of the size.
+        A mean over two cells is noisier than one over a hundred, so what it is worth depends on the window's size, and
+        so does the chance that a window shows nothing. Both are learned as parabolas over the logarithm of the size.
         """
         size = (windows[:, 2] * windows[:, 3]).float().log2() / 2 - WINDOW_MIDDLE
         powers = torch.stack([torch.ones_like(size), size, size**2], dim=1)
@@ -140,7 +140,7 @@ def _load_backbone(network: DenseResNet, weights: Mapping[str, Tensor]) -> None:
         what = wrong[0] if wrong else sorted(set(renamed) - set(own))[0]
         raise ModelError(
             f"the backbone weights are not a torchvision {network.shape.architecture}: {what} does not fit; "
-            "pass a state dict of that architecture"
+            "give --backbone-weights a state dict of that architecture"
         )
     network.load_state_dict({n: t.to(own[n].dtype) for n, t in renamed.items()}, strict=False)
 

@@ -30,6 +30,7 @@ UNREADABLE = (
     struct.error,
 )
 """What safetensors and PyTorch let through for damaged and foreign files."""
+EXPECTED = "give --backbone-weights a torchvision state dict, .safetensors or .pth"
 
 
 def load_backbone(path: Path | None, architecture: str) -> dict[str, Tensor]:
@@ -43,18 +44,16 @@ def load_backbone(path: Path | None, architecture: str) -> dict[str, Tensor]:
 
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise ModelError(f"no backbone weights at {path}: expected a .safetensors or .pth state dict")
+        raise ModelError(f"no backbone weights at {path}: {EXPECTED}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch warns of pickles it then refuses: one message is enough
             state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except UNREADABLE as error:
         reason = " ".join(str(error).split())[:160]
-        raise ModelError(
-            f"cannot read backbone weights {path}: {reason}; expected a .safetensors or .pth state dict"
-        ) from None
+        raise ModelError(f"cannot read backbone weights {path}: {reason}; {EXPECTED}") from None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ModelError(f"{path} holds no state dict: expected tensors by name, as torchvision writes them")
+        raise ModelError(f"{path} holds no tensors by name; {EXPECTED}")
     return state
 
 

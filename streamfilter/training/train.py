@@ -105,7 +105,8 @@ def _keep_best(session: _Session, out: Path, data: DatasetReport, console: Conso
     if not session.epochs_done:
         console.say("interrupted before the first epoch was done: there is no model to write")
         return
-    console.say(f"interrupted after {session.epochs_done} epochs: writing the best model so far; --resume goes on")
+    done = f"{session.epochs_done} of {session.epochs} epochs"
+    console.say(f"interrupted after {done}: writing the best model so far; --resume goes on")
     session.finish(out, data)
 
 
@@ -165,6 +166,12 @@ class _Session:
     def epochs_done(self) -> int:
         """Epochs after which there is a best network."""
         return self._progress.epoch
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that are planned."""
+        assert self._config.epochs is not None
+        return self._config.epochs
 
     def prepare(self, weights: Mapping[str, Tensor] | None, *, resume: bool) -> None:
         """The network, the work folder, and the scenes that stay the same from epoch to epoch."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,11 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax as scipy_softmax
 
+from streamfilter.classifier.windows import window_boxes, window_grid
+from streamfilter.model import NetworkShape
+from streamfilter.model.network import DenseOutput
 from streamfilter.rejector.mahalanobis import fit_mahalanobis, mahalanobis
+from streamfilter.training.batches import Batch
 from streamfilter.training.calibrate import (
     FEW_WINDOWS,
     HIGHEST_SOFTMAX,
@@ -19,7 +25,9 @@ from streamfilter.training.calibrate import (
     fit_thresholds,
     softmax,
 )
-from streamfilter.training.validation import Found, figures
+from streamfilter.training.scenes import SceneFacts
+from streamfilter.training.targets import overlaps, scene_targets
+from streamfilter.training.validation import FOUND_IOU, Found, figures, search
 
 CLASSES = 3
 
@@ -146,3 +154,42 @@ def test_figures_count_what_is_right_and_surer_than_the_strangers() -> None:
     heights = np.array([0.5, 0.1, 0.1, 0.5])
     data = Found(logits, np.array([0, 1, 2, 1]), heights, embeddings, strange, embeddings[:3])
     assert figures(data) == {"recall": 0.5, "recall_small": 0.5, "accuracy": 0.75}
+
+
+class Echo(torch.nn.Module):
+    """A network whose output is its input: the first four channels are logits, and all of them the embedding."""
+
+    shape = NetworkShape("resnet18", CLASSES, reduced=8, embedding=6)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def window_logits(self, means: torch.Tensor, windows: torch.Tensor) -> torch.Tensor:
+        return means
+
+
+def test_search_finds_the_best_window_of_every_logo_and_the_likeliest_of_every_other_scene() -> None:
+    grid = (4, 6)
+    windows = window_grid(*grid)
+    boxes = np.array([[0.0, 0.0, 0.5, 0.5], [0.5, 0.5, 1.0, 1.0], [0.99, 0.0, 1.0, 0.01]])
+    logos = SceneFacts(boxes, np.array([2, -1, 0]))
+    nothing, unboxed = SceneFacts(boxes[:0], np.zeros(0, np.int64)), SceneFacts(boxes[:0], np.zeros(0, np.int64), 1)
+    facts = (logos, nothing, unboxed)
+    inputs = torch.randn((3, 6, *grid), generator=torch.Generator().manual_seed(2)) * 3
+    batch = Batch(inputs, facts, tuple(scene_targets(each, grid, none=CLASSES) for each in facts))
+    data = search(Echo(), [batch], lambda _, cells: DenseOutput(cells, cells[:, :4]), nullcontext)  # type: ignore[arg-type]
+
+    def mean(scene: int, window: np.ndarray) -> torch.Tensor:
+        top, left, height, width = window
+        return inputs[scene, :, top : top + height, left : left + width].mean(dim=(1, 2))
+
+    near = windows[overlaps(window_boxes(windows, *grid), boxes)[1][:, 0] >= FOUND_IOU]
+    best = max((mean(0, window) for window in near), key=lambda cells: float(cells[:4].softmax(0)[2]))
+    assert data.labels.tolist() == [2], "what is not taught and what no window fits is not looked for"
+    assert np.allclose(data.logits[0], best[:4], atol=1e-4)
+    assert np.allclose(data.embeddings[0], best, atol=1e-4)
+    assert data.heights.tolist() == [0.5]
+    strangest = max((mean(1, window) for window in windows), key=lambda cells: float(cells[:4].softmax(0)[:3].max()))
+    assert np.allclose(data.strange_logits, strangest[None, :4], atol=1e-4)
+    assert np.allclose(data.strange_embeddings, strangest[None], atol=1e-4)

@@ -103,9 +103,7 @@ class RejectorConfig(Section):
 class SmootherConfig(Section):
     """When an appearance begins and ends. All in seconds, never in frames."""
 
-    onset_s: Seconds = Field(
-        0.35, description="Evidence needed to open an event: seconds it was seen for, less misses."
-    )
+    onset_s: Seconds = Field(0.6, description="Evidence needed to open an event: seconds it was seen for, less misses.")
     hold_score: Share = Field(
         0.3, description="An open event goes on while its label is seen with at least this score, rejected or not."
     )
@@ -179,6 +177,9 @@ class TrainConfig(Section):
     max_side: Annotated[float, Field(gt=0, le=1)] = Field(
         0.85, description="Height of the largest pasted logos, as a share of the scene's."
     )
+    scribbles: Share = Field(
+        0.4, description="Share of the scenes with strokes, blobs and words that are nobody's logo."
+    )
     scenes: int | None = Field(
         None, ge=10, description="Training scenes composed in all. null: what half an hour on the device allows."
     )
@@ -193,7 +194,7 @@ class TrainConfig(Section):
     embedding: int = Field(512, ge=8, le=2048, description="Channels of the embedding.")
     weights: Literal["float16", "int8"] = Field("float16", description="How the weights are stored in the model file.")
     false_share: Annotated[float, Field(gt=0, lt=0.5)] = Field(
-        0.002, description="Share of validation pictures without a known logo that may yield one: sets the thresholds."
+        0.05, description="Share of validation scenes without a known logo that may yield one: sets the thresholds."
     )
 
 

@@ -1,8 +1,8 @@
 """The values that flow through the stages.
 
 Times are float seconds of stream time (0 at the container's start) and end in `_s`; rates end in `_hz`. PTS stays an
-integer in its own time base until one final conversion. Boxes are normalised to the displayed picture: rotated, mirrored
-and aspect-corrected as a player would show it. Intervals are half-open, `[start_s, end_s)`.
+integer in its own time base until one final conversion. Boxes are normalised to the displayed picture: rotated,
+mirrored and aspect-corrected as a player would show it. Intervals are half-open, `[start_s, end_s)`.
 """
 
 from __future__ import annotations
@@ -134,9 +134,9 @@ class Candidate:
     """A window in which the network sees something that could be a label.
 
     `label` is the likeliest known label, `softmax` its temperature-scaled probability, `none_probability` that of the
-    none-of-the-above class; `distance` is the Mahalanobis distance to `label`'s mean, and `distance_percentile` the share
-    (0 to 100) of the label's own validation examples that lie nearer than this one. `sharpness` is the variance of the
-    Laplacian of the box's luma at analysis size.
+    none-of-the-above class; `distance` is the Mahalanobis distance to `label`'s mean, and `distance_percentile` the
+    share (0 to 100) of the label's own validation examples that lie nearer than this one. `sharpness` is the variance
+    of the Laplacian of the box's luma at analysis size.
     """
 
     box: Box

@@ -22,7 +22,8 @@ from streamfilter.training.targets import Targets, scene_targets
 from streamfilter.types import Pixels
 
 Compose = Callable[[int], Scene]
-Maps = np.memmap[tuple[int, ...], np.dtype[np.float16]]
+Maps = np.ndarray[tuple[int, ...], np.dtype[np.float16]]
+"""Layer 3 of many scenes, `(N, C, h, w)`, mapped from disk."""
 
 CHUNK = 8
 """Scenes in one pass of the frozen part."""
@@ -63,8 +64,12 @@ class KeptScenes:
 
     def __init__(self, maps: Maps, facts: Sequence[SceneFacts], *, batch: int, seed: int, none: int) -> None:
         self._maps, self._facts = maps, facts
-        self._batch, self._seed = batch, seed
+        self._batch, self._seed, self._none = batch, seed, none
         self._targets = [scene_targets(each, self.grid, none=none) for each in facts]
+
+    def first(self, count: int) -> KeptScenes:
+        """The first `count` of these scenes."""
+        return KeptScenes(self._maps[:count], self._facts[:count], batch=self._batch, seed=self._seed, none=self._none)
 
     @property
     def grid(self) -> tuple[int, int]:

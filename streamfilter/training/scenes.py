@@ -18,8 +18,11 @@ from streamfilter.training.degrade import degrade
 from streamfilter.training.examples import Example
 from streamfilter.training.paste import PixelBox, as_sprite, cut_sprite, paste, plain_ground, trimmed, would_vanish
 from streamfilter.training.pictures import load_picture
+from streamfilter.training.scribble import scribble
 from streamfilter.types import Box, Pixels
 
+LARGEST = 1600
+"""Longer side in pixels at which a picture is read: a phone's photograph has far more than a scene can show."""
 MIN_VISIBLE = 0.5
 """A logo of which less lies inside the picture is neither taught nor forbidden."""
 
@@ -47,7 +50,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class SceneSettings:
-    """Size of a scene in pixels, the shares of the kinds of scene, and the heights of pasted logos as shares of it."""
+    """Size of a scene in pixels, shares of the kinds of scene, heights of pasted logos, share of scribbled scenes."""
 
     height: int = 384
     width: int = 512
@@ -55,6 +58,7 @@ class SceneSettings:
     as_is: float = 0.28
     min_side: float = 0.05
     max_side: float = 0.85
+    scribbles: float = 0.0
 
 
 class SceneComposer:
@@ -96,7 +100,7 @@ class SceneComposer:
 
     def _pasted(self, rng: np.random.Generator) -> Scene:
         marks = [self._mark(rng) for _ in range(1 + int(rng.integers(0, 4)))]
-        frame = self._ground(rng, marks[0][0])
+        frame = self._scribbled(self._ground(rng, marks[0][0]), rng)
         taken: list[PixelBox] = []
         self._paste_strangers(frame, taken, int(rng.integers(0, 3)), rng)
         found = []
@@ -111,7 +115,7 @@ class SceneComposer:
     def _as_is(self, label: str, rng: np.random.Generator) -> Scene:
         pictures = self._pictures[label]
         example = pictures[rng.integers(len(pictures))]
-        picture = load_picture(example.path)[..., :3]
+        picture = load_picture(example.path, max_side=LARGEST)[..., :3]
         # Where its own logo is not boxed, the places without a box say nothing: such a picture counts as unboxed.
         boxes = example.boxes if any(name == label for _, name in example.boxes) else ()
         frame, matrix = _crop(picture, self._settings, rng, around=_some_box(boxes, rng))
@@ -119,9 +123,14 @@ class SceneComposer:
         return _scene(degrade(frame, rng), found, whole_label=self._index[label])
 
     def _none(self, rng: np.random.Generator) -> Scene:
-        frame = self._ground(rng, None)
+        frame = self._scribbled(self._ground(rng, None), rng)
         self._paste_strangers(frame, [], int(rng.integers(0, 4)), rng)
         return _scene(degrade(frame, rng) if rng.random() < 0.9 else frame, [])
+
+    def _scribbled(self, frame: Pixels, rng: np.random.Generator) -> Pixels:
+        if self._settings.scribbles > 0 and rng.random() < self._settings.scribbles:
+            scribble(frame, rng)
+        return frame
 
     def _ground(self, rng: np.random.Generator, sprite: Pixels | None) -> Pixels:
         draw = rng.random()
@@ -130,7 +139,7 @@ class SceneComposer:
         pool = self._strangers if self._strangers and (draw < 0.45 or not self._negatives) else self._negatives
         if not pool:
             return _plain(self._settings, rng, sprite)
-        picture = load_picture(pool[rng.integers(len(pool))].path)[..., :3]
+        picture = load_picture(pool[rng.integers(len(pool))].path, max_side=LARGEST)[..., :3]
         frame = _crop(picture, self._settings, rng)[0]
         return np.ascontiguousarray(frame[:, ::-1]) if rng.random() < 0.5 else frame
 
@@ -138,7 +147,7 @@ class SceneComposer:
         label = self._teachable[rng.integers(len(self._teachable))]
         marks = self._marks[label]
         example = marks[rng.integers(len(marks))]
-        picture = load_picture(example.path)
+        picture = load_picture(example.path, max_side=LARGEST)
         own = [box for box, name in example.boxes if name == label]
         if own:
             return cut_sprite(picture, own[rng.integers(len(own))], rng), self._index[label]
@@ -150,7 +159,7 @@ class SceneComposer:
         if not pool:
             return None
         example = pool[rng.integers(len(pool))]
-        picture = load_picture(example.path)
+        picture = load_picture(example.path, max_side=LARGEST)
         if example.boxes:
             return cut_sprite(picture, example.boxes[rng.integers(len(example.boxes))][0], rng)
         if picture.shape[2] == 4:

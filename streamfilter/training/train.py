@@ -31,6 +31,7 @@ from streamfilter.training.split import split
 from streamfilter.training.validation import Found, figures, search
 
 TRAINING_SEED, VALIDATION_SEED, STATISTICS_SEED = 0, 1 << 40, 1 << 41
+STATISTICS_SCENES = 1200
 SEEDS_APART = 1 << 42
 """Scenes of one configured seed are numbered this far from those of the next."""
 PLAN = "plan.json"
@@ -138,8 +139,8 @@ def _plan(config: TrainConfig, compute: Compute) -> TrainConfig:
     """The settings with every `null` decided: half an hour on two cores in float32, more where the device is faster."""
     on_cuda, fast = compute.device.type == "cuda", compute.dtype != torch.float32
     tune = config.tune or ("all" if on_cuda or not config.pretrained else "layer4")
-    scenes = config.scenes or (8000 if on_cuda else 4000 if fast else 2000)
-    epochs = config.epochs or (12 if on_cuda else 6 if fast else 3)
+    scenes = config.scenes or (8000 if on_cuda else 4000 if fast else 1500)
+    epochs = config.epochs or (12 if on_cuda else 5 if fast else 3)
     return config.model_copy(update={"tune": tune, "scenes": scenes, "epochs": epochs})
 
 
@@ -153,7 +154,11 @@ class _Session:
         self._labels = taught.labels
         self._data_digest = taught.digest()
         settings = SceneSettings(
-            height=config.scene_height, width=config.scene_width, min_side=config.min_side, max_side=config.max_side
+            height=config.scene_height,
+            width=config.scene_width,
+            min_side=config.min_side,
+            max_side=config.max_side,
+            scribbles=config.scribbles,
         )
         whole = unmarked_labels(taught.examples, taught.labels)
         self._compose = SceneComposer(taught.examples, taught.labels, settings, whole=whole).compose
@@ -269,10 +274,10 @@ class _Session:
         return FreshScenes(compose, size, scenes=count, batch=self._config.batch, seed=first, none=len(self._labels))
 
     def _statistics_batches(self) -> Batches:
-        """Taught logos for the class statistics: what training saw, or as many scenes of its kind."""
+        """Taught logos for the class statistics: some of what training saw, or new scenes of its kind."""
         if isinstance(self._batches, KeptScenes):
-            return self._batches
-        return self._fresh("statistics", self._compose, STATISTICS_SEED, self._config.validation_scenes * 3)
+            return self._batches.first(STATISTICS_SCENES)
+        return self._fresh("statistics", self._compose, STATISTICS_SEED, STATISTICS_SCENES)
 
     def _search(self, network: DenseResNet, batches: Batches) -> Found:
         with closing(batches.in_order()) as scenes:

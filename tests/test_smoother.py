@@ -14,6 +14,10 @@ LEFT = Box(0.1, 0.1, 0.2, 0.2)
 RIGHT = Box(0.7, 0.1, 0.2, 0.2)
 
 
+TWO_LOOKS = SmootherConfig(onset_s=0.35)
+"""Two sightings at 4 looks a second are enough."""
+
+
 def seen(label: str = "Pepsi", box: Box = LEFT, *, score: float = 0.9, rejection: Rejection | None = None) -> Sighting:
     candidate = Candidate(
         box, label, softmax=score, none_probability=1 - score, distance=1.0, distance_percentile=50.0, sharpness=10.0
@@ -87,12 +91,12 @@ def test_a_flicker_that_is_seen_half_the_time_is_never_confirmed() -> None:
 
 
 def test_a_blink_does_not_bring_forward_what_appears_after_it() -> None:
-    events, _, _ = run(looks(".#..##..."), end_s=2.25)
+    events, _, _ = run(looks(".#..##..."), end_s=2.25, config=TWO_LOOKS)
     assert edges(events) == [(0.875, 1.375)]
 
 
 def test_rejected_sightings_do_not_keep_an_unconfirmed_appearance_waiting() -> None:
-    events, _, rejections = run(looks(".#~#...."), end_s=2.0)
+    events, _, rejections = run(looks(".#~#...."), end_s=2.0, config=TWO_LOOKS)
     assert edges(events) == [(0.125, 0.875)]
     events, _, rejections = run(looks(".#~~~~~~~~#..."), end_s=3.5)
     assert events == []

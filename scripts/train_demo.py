@@ -37,7 +37,7 @@ SETTINGS = (
     "false_share=0.02",
     "scenes=2000",
     "validation_scenes=200",
-    "epochs=20",
+    "epochs=14",
     "batch=16",
 )
 """Small scenes of the size that a 352-pixel-high clip's marks have; a hundred minutes on one shared core."""

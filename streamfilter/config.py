@@ -108,6 +108,13 @@ class SmootherConfig(Section):
         0.3, description="An open event goes on while its label is seen with at least this score, rejected or not."
     )
     bridge_s: Seconds = Field(1.0, description="Longest time without a sighting that does not end an event.")
+    steady: Share = Field(
+        0.6, description="Share of the looks at an appearance that must accept the label, or it is dropped as unstable."
+    )
+    certain_s: Seconds = Field(
+        2.0,
+        description="Lead of accepting looks over all others, in seconds, from which on it is an event in any case.",
+    )
     min_duration_s: Seconds = Field(0.4, description="Shorter appearances are dropped as unstable.")
     max_look_s: Annotated[float, Field(gt=0)] = Field(
         0.5, description="One sighting counts for at most this much evidence, however far apart the looks are."
@@ -194,7 +201,7 @@ class TrainConfig(Section):
     embedding: int = Field(512, ge=8, le=2048, description="Channels of the embedding.")
     weights: Literal["float16", "int8"] = Field("float16", description="How the weights are stored in the model file.")
     false_share: Annotated[float, Field(gt=0, lt=0.5)] = Field(
-        0.05, description="Share of validation scenes without a known logo that may yield one: sets the thresholds."
+        0.08, description="Share of validation scenes without a known logo that may yield one: sets the thresholds."
     )
 
 

@@ -116,11 +116,23 @@ def test_after_the_bridge_the_event_ends_at_its_last_sighting() -> None:
 
 
 def test_a_rejected_sighting_holds_an_event_but_begins_none() -> None:
-    events, _, rejections = run(looks("~~~~####~~~~~~~~....."), end_s=5.25)
-    assert edges(events) == [(0.875, 3.875)]
-    assert rejections == {"far": 12}
-    assert events[0].evidence.hits == 4
-    assert events[0].evidence.rejections == {"far": 8}
+    events, _, rejections = run(looks("~~~~######~~~~....."), end_s=4.75)
+    assert edges(events) == [(0.875, 3.375)]
+    assert rejections == {"far": 8}
+    assert events[0].evidence.hits == 6
+    assert events[0].evidence.rejections == {"far": 4}
+
+
+def test_what_flickers_for_long_is_no_event() -> None:
+    events, openings, rejections = run(looks(".###~~~~##~~~~###~~~~...."), end_s=6.25)
+    assert (events, openings) == ([], [])
+    assert rejections == {"far": 12, "unstable": 1}
+
+
+def test_what_was_certain_once_stays_an_event_however_poorly_it_is_seen_later() -> None:
+    events, openings, _ = run(looks("." + "#" * 10 + "~" * 30 + "...."), end_s=11.25)
+    assert len(openings) == 1
+    assert edges(events) == [(0.125, 10.125)]
 
 
 def test_a_sighting_below_the_hold_score_is_a_miss_that_is_counted_beside_the_event() -> None:
@@ -237,13 +249,13 @@ def test_alone_time_is_what_no_other_logo_shares() -> None:
 
 
 def test_an_opening_comes_when_the_evidence_suffices_and_never_without_its_event() -> None:
-    smoother = make_smoother(SmootherConfig(onset_s=0.5, min_duration_s=0.4))
+    smoother = make_smoother(SmootherConfig(onset_s=0.5, min_duration_s=0.4, certain_s=0.5))
     confirmed = [v.time_s for v in looks(".#####") if smoother.update(v)]
     assert confirmed == [0.75]
 
 
 def test_after_a_cut_evidence_counts_from_the_cut() -> None:
-    smoother = make_smoother(SmootherConfig(onset_s=0.3, min_duration_s=0.3))
+    smoother = make_smoother(SmootherConfig(onset_s=0.3, min_duration_s=0.3, certain_s=0.3))
     confirmed = [v.time_s for v in looks("..####", cuts=[0.4]) if smoother.update(v)]
     assert confirmed == [0.75]
 
@@ -271,7 +283,7 @@ def test_flushing_twice_returns_nothing_more() -> None:
     smoother = make_smoother(SmootherConfig())
     for verdict in looks("####"):
         smoother.update(verdict)
-    assert len(smoother.flush(1.0)) == 1
+    assert len(smoother.flush(1.0)) == 2  # the opening and its event
     assert smoother.flush(1.0) == []
 
 

@@ -23,8 +23,9 @@ class TimeSmoother:
     A track begins with an accepted sighting, which counts from the edge before it: half a look, or a cut. Each look
     that accepts it again adds the time that the look stands for, a look without it subtracts that; at `onset_s` the
     track is confirmed. From then on sightings of its label with at least `hold_score` keep it, rejected or not, and it
-    may be away for `bridge_s`. At a cut unconfirmed tracks are dropped, and confirmed ones end unless the first look
-    after it shows them at the same place. Nothing is claimed for a gap.
+    may be away for `bridge_s`. It is an event once the looks that accept it lead all others by `certain_s`, or at its
+    end when they are the share `steady` of all; what flickers is none. At a cut unconfirmed tracks are dropped, and
+    confirmed ones end unless the first look after it shows them at the same place. Nothing is claimed for a gap.
 
     An event's `score` is the mean score of its accepted sightings, weighted by the time their looks stand for: the
     probability that the label is right at a look taken at random. `start_pts` and `end_pts` are of the first and the
@@ -134,8 +135,8 @@ class TimeSmoother:
     def _settle(self, ended: list[Track], *, end_s: float | None = None) -> list[Opening | Event]:
         """Take ended tracks out; report openings, then events by end, start, label and age."""
         ends = {t.number: self._end_of(t, end_s) for t in ended}
-        lasting = [t for t in ended if self._lasts(t, ends[t.number])]
-        living = [t for t in self._tracks if t.number not in ends and self._lasts(t, t.seen_s)]
+        lasting = [t for t in ended if self._lasts(t, ends[t.number]) and self._is_believed(t)]
+        living = [t for t in self._tracks if t.number not in ends and self._lasts(t, t.seen_s) and self._is_certain(t)]
         opened = self._open(living + lasting)
         lasting.sort(key=lambda t: (ends[t.number], t.start_s, t.label, t.number))
         events = [self._close(t, ends[t.number]) for t in lasting]
@@ -152,6 +153,14 @@ class TimeSmoother:
     def _lasts(self, track: Track, end_s: float) -> bool:
         duration_s = end_s - track.start_s
         return self._is_confirmed(track) and duration_s > 0 and duration_s + SLACK_S >= self._config.min_duration_s
+
+    def _is_certain(self, track: Track) -> bool:
+        """Whether the track will be an event, whatever comes."""
+        return track.ordinal is not None or track.lead_s + SLACK_S >= self._config.certain_s
+
+    def _is_believed(self, track: Track) -> bool:
+        """Whether a track that has ended was an event: a stranger passes for a label now and then, a logo mostly."""
+        return self._is_certain(track) or track.steadiness >= self._config.steady
 
     def _open(self, tracks: Iterable[Track]) -> list[Opening]:
         """Report tracks that are certain to become events, each once; number those that begin together."""

@@ -54,7 +54,8 @@ class Track:
     """One label at one place, from its first accepted sighting on.
 
     `start_s` is the edge before the first sighting, `absent_s` the edge after the last one while it is not seen; both
-    are final when they are set. What comes after the last sighting is tallied apart and forgotten when the track ends.
+    are final when they are set. `lead_s` is the time of accepting looks less that of all others. What comes after the
+    last sighting is tallied apart and forgotten when the track ends.
     """
 
     def __init__(self, sighting: Sighting, step: Step, *, number: int, is_alone: bool) -> None:
@@ -66,6 +67,7 @@ class Track:
         self.ordinal: int | None = None
         self.is_confirmed = False
         self.evidence_s = 0.0
+        self.lead_s = 0.0
         self.box = sighting.candidate.box
         self.best = sighting.candidate
         self.seen_s = self.start_s
@@ -93,8 +95,10 @@ class Track:
         weight = max(step.weight_s, LEAST_WEIGHT_S)
         if sighting.label is None:
             self._since.rejections[str(sighting.rejection)] += 1
+            self.lead_s -= weight_s
         else:
             self.evidence_s += weight_s
+            self.lead_s += weight_s
             self._accept(sighting, step, weight)
         self._tally.add(self._since)
         self._since = Tally()
@@ -109,6 +113,7 @@ class Track:
         if self.absent_s is None:
             self.absent_s = step.vanished_s
         self.evidence_s -= step.weight_s
+        self.lead_s -= step.weight_s
         self._since.looks += 1
         self._since.watched_s += step.weight_s
 
@@ -122,6 +127,11 @@ class Track:
     def reject(self, rejection: Rejection) -> None:
         """A sighting of the label at this place was rejected and does not hold it."""
         self._since.rejections[str(rejection)] += 1
+
+    @property
+    def steadiness(self) -> float:
+        """Share of the looks from the first to the last sighting that accepted the label, 0 to 1."""
+        return self._hits / self._tally.looks
 
     @property
     def score(self) -> float:

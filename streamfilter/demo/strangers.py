@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.random import Generator
 
-from streamfilter.demo.clutter import FONTS, random_colour
+from streamfilter.demo.clutter import random_colour
 from streamfilter.demo.marks import TAUGHT
 from streamfilter.demo.shapes import (
     Colour,
@@ -31,6 +31,7 @@ from streamfilter.demo.shapes import (
     star,
     wave,
 )
+from streamfilter.training.scribble import FONTS
 from streamfilter.types import Pixels
 
 NEAR_SHARE = 0.4

@@ -7,6 +7,8 @@ singular, so it is shrunk towards a multiple of the identity by the optimal amou
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,7 +31,9 @@ def ledoit_wolf(centered: Floats) -> tuple[Floats, float]:
     return (1 - shrinkage) * sample + shrinkage * mean * np.eye(d), shrinkage
 
 
-def fit_mahalanobis(features: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> tuple[Floats, Floats]:
+def fit_mahalanobis(
+    features: NDArray[np.floating[Any]], labels: NDArray[np.int64], classes: int
+) -> tuple[Floats, Floats]:
     """Class means `(C, d)` and a whitening matrix `(d, d)` from features `(n, d)` and their labels `(n,)`.
 
     The distance of `x` to class `c` is the norm of `(x − means[c]) @ whitening`. A class without a sample gets the
@@ -47,7 +51,7 @@ def fit_mahalanobis(features: NDArray[np.float32], labels: NDArray[np.int64], cl
     return means, vectors / np.sqrt(np.maximum(values, floor))
 
 
-def mahalanobis(features: NDArray[np.float32], means: Floats, whitening: Floats) -> Floats:
+def mahalanobis(features: NDArray[np.floating[Any]], means: Floats, whitening: Floats) -> Floats:
     """Distances `(n, C)` of features `(n, d)` to every class."""
     spots = features.astype(np.float64) @ whitening
     centers = means @ whitening

@@ -14,7 +14,7 @@ from tiny import LABELS, tiny_model
 from torch import nn
 
 from streamfilter.classifier import DenseClassifier, make_classifier
-from streamfilter.classifier.dense import LONGEST
+from streamfilter.classifier.proposals import LONGEST
 from streamfilter.config import ClassifierConfig
 from streamfilter.errors import ModelError
 from streamfilter.model import DenseResNet, Model, NetworkShape

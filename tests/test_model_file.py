@@ -136,8 +136,8 @@ def test_a_foreign_safetensors_file_is_named_as_such(place: Path) -> None:
 
 
 def test_a_newer_file_asks_for_an_upgrade(place: Path, whole: bytes) -> None:
-    header = split_file(whole)[1] | {"format_version": 2, "labels": "another thing altogether"}
-    assert "format version 2" in refusal(place, with_header(whole, header))
+    header = split_file(whole)[1] | {"format_version": 3, "labels": "another thing altogether"}
+    assert "format version 3" in refusal(place, with_header(whole, header))
     assert "upgrade" in refusal(place)
 
 

@@ -1,104 +1,151 @@
-"""The classifier: one dense pass per picture, the head's logits pooled over windows at many scales, boxes out."""
+"""The classifier: a dense pass proposes where something could be, a closer look says what it is; boxes out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from streamfilter.classifier.suppress import suppress, vote
-from streamfilter.classifier.windows import window_boxes, window_grid, window_means
+from streamfilter.classifier.closer import CloserLook
+from streamfilter.classifier.enrolled import EnrolledFinder, Find
+from streamfilter.classifier.perturb import perturbed_logits
+from streamfilter.classifier.proposals import MOST_WINDOWS, Proposals, Proposer, fit_size
+from streamfilter.classifier.suppress import suppress
+from streamfilter.classifier.windows import window_grid
 from streamfilter.config import ClassifierConfig
 from streamfilter.model import Model
 from streamfilter.model.device import Compute, choose_compute
 from streamfilter.model.network import DenseOutput
 from streamfilter.rejector.mahalanobis import mahalanobis
-from streamfilter.types import Box, Candidate, Pixels
+from streamfilter.rejector.softmax import softmax
+from streamfilter.types import Box, Candidate, Features, Pixels
 
-GRANULE = 32
-"""Sides of an analysed picture are multiples of this: the stride of layer 4."""
-MOST_WINDOWS = 600
-"""Likeliest windows of a picture that suppression looks at."""
-LONGEST = 4.0
-"""A picture longer than this many short sides is analysed at a smaller short side: memory stays bounded."""
+PROPOSED = 0.1
+"""Probability by the dense pass alone from which on a closer look is taken."""
 
 
-def make_classifier(model: Model, config: ClassifierConfig) -> DenseClassifier:
-    """The classifier of a model. Raises `ModelError` for a device that this machine does not have."""
-    return DenseClassifier(model, config, choose_compute(config.device, config.precision, threads=config.threads))
+def make_classifier(model: Model, config: ClassifierConfig, *, perturbs: bool = False) -> DenseClassifier:
+    """The classifier of a model. Raises `ModelError` for a device that this machine does not have.
+
+    `perturbs`: candidates carry what the ODIN score reads, for three more passes of a picture with candidates.
+    """
+    compute = choose_compute(config.device, config.precision, threads=config.threads)
+    return DenseClassifier(model, config, compute, perturbs=perturbs)
 
 
 class DenseClassifier:
     """See `stages.Classifier`. On a CPU pictures pass one by one: no faster in a batch, and bit for bit the same."""
 
-    def __init__(self, model: Model, config: ClassifierConfig, compute: Compute) -> None:
-        self.labels = model.labels
+    def __init__(self, model: Model, config: ClassifierConfig, compute: Compute, *, perturbs: bool = False) -> None:
+        self.labels = model.all_labels
+        self._perturbs = perturbs
         self.compute = compute
         self._config = config
         self._short_side = config.short_side or model.short_side
         self._temperature = model.thresholds.temperature
         self._network = model.network.to(compute.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self._closer = CloserLook(self._network, model.closer, compute) if model.closer and config.closer else None
+        self._proposer = self._make_proposer()
         self._means = model.statistics.means.double().numpy()
         self._whitening = model.statistics.whitening.double().numpy()
         self._quantiles = model.statistics.quantiles.double().numpy()
+        self._enrolled = model.enrolled
+        self._finder = EnrolledFinder(model.enrolled, config, compute.device) if model.enrolled else None
+
+    def _make_proposer(self) -> Proposer:
+        """Where a closer look decides, more is proposed, by probabilities that the temperature was not fitted to."""
+        network, config = self._network, self._config
+        if self._closer is None:
+            return Proposer(network, config, self.compute, floor=config.floor, temperature=self._temperature)
+        return Proposer(network, config, self.compute, floor=min(PROPOSED, config.floor))
 
     def analysis_size(self, width: int, height: int) -> tuple[int, int]:
         """Width and height at which a picture is analysed: its short side as configured, both divisible by 32."""
-        scale = min(self._short_side / min(width, height), LONGEST * self._short_side / max(width, height))
-        return (
-            max(GRANULE, round(width * scale / GRANULE) * GRANULE),
-            max(GRANULE, round(height * scale / GRANULE) * GRANULE),
-        )
+        return fit_size(width, height, self._short_side)
 
     def classify(self, pictures: Sequence[Pixels]) -> list[list[Candidate]]:
         """Candidates of each picture, likeliest first. Pictures: `(H, W, 3)` uint8 RGB, at `analysis_size`."""
+        forward = self._proposer.forward
         if self.compute.device.type == "cpu":
-            return [self._read(self._forward([picture]), 0, picture) for picture in pictures]
-        output = self._forward(pictures)
+            return [self._read(forward([picture]), 0, picture) for picture in pictures]
+        output = forward(pictures)
         return [self._read(output, i, picture) for i, picture in enumerate(pictures)]
 
-    def _forward(self, pictures: Sequence[Pixels]) -> DenseOutput:
-        batch = torch.from_numpy(np.stack(pictures)).to(self.compute.device).permute(0, 3, 1, 2).float()
-        with torch.inference_mode(), self.compute.autocast():
-            output: DenseOutput = self._network(batch.contiguous(memory_format=torch.channels_last))
-        return output
-
     def _read(self, output: DenseOutput, index: int, picture: Pixels) -> list[Candidate]:
-        grid = (output.logits.shape[2], output.logits.shape[3])
-        windows = window_grid(*grid)
-        chances = self._chances(output.logits[index : index + 1], torch.from_numpy(windows))
-        best = chances[:, :-1].max(axis=1)
-        rows = np.flatnonzero(best >= self._config.floor)
-        rows = rows[np.argsort(-best[rows], kind="stable")[:MOST_WINDOWS]]
-        if not len(rows):
+        found = self._taught(output, index, picture)
+        if self._finder is None:
+            return found
+        windows = window_grid(output.logits.shape[2], output.logits.shape[3])
+        finds = self._finder.find(output.embedding[index], windows, most_windows=MOST_WINDOWS)
+        added = self._added(finds, output, index, picture) if finds else []
+        return sorted([*found, *added], key=lambda candidate: -candidate.softmax)
+
+    def _taught(self, output: DenseOutput, index: int, picture: Pixels) -> list[Candidate]:
+        proposals = self._proposer.propose(output, index)
+        if self._closer is not None and len(proposals.windows):
+            proposals = self._look_closer(self._closer, proposals, picture)
+        if not len(proposals.windows):
             return []
-        boxes = window_boxes(windows[rows], *grid)
-        scores, labels = best[rows], chances[rows, :-1].argmax(axis=1)
-        kept = suppress(boxes, scores, labels, iou=self._config.nms_iou, most=self._config.max_candidates)
-        embeddings = self._embed(output, index, windows[rows[kept]])
-        distances = mahalanobis(embeddings, self._means, self._whitening)
+        features = proposals.features
+        if self._perturbs:
+            features = replace(features, perturbed=self._perturbed(picture, proposals.windows))
+        distances = mahalanobis(features.embeddings, self._means, self._whitening)
+        chances = softmax(features.logits, self._temperature)
         return [
-            self._candidate(vote(boxes, scores, labels, k), chances[rows[k]], distances[i], picture)
-            for i, k in enumerate(kept)
+            self._candidate(box, chances[i], distances[i], features.rows(slice(i, i + 1)), picture)
+            for i, box in enumerate(proposals.boxes)
         ]
 
-    def _chances(self, logits: Tensor, windows: Tensor) -> NDArray[np.float64]:
-        """Probabilities `(n, C+1)` of the windows `(n, 4)` of one picture."""
-        windows = windows.to(logits.device)
-        with torch.inference_mode():
-            scaled = self._network.window_logits(window_means(logits, windows), windows)[0]
-            return np.asarray((scaled / self._temperature).softmax(1).cpu().numpy(), np.float64)
+    def _look_closer(self, closer: CloserLook, proposals: Proposals, picture: Pixels) -> Proposals:
+        """The proposals that stay, likeliest first, now that a closer look may have changed what they are."""
+        logits = closer.blend(proposals.features.logits, picture, proposals.boxes)
+        chances = softmax(logits, self._temperature)[:, :-1]
+        best, boxes = chances.max(axis=1), proposals.boxes
+        kept = suppress(boxes, best, chances.argmax(axis=1), iou=self._config.nms_iou, most=len(boxes))
+        rows = np.array([k for k in kept if best[k] >= self._config.floor], np.intp)
+        features = replace(proposals.features, logits=logits).rows(rows)
+        return Proposals(proposals.windows[rows], boxes[rows], features)
 
-    def _embed(self, output: DenseOutput, index: int, windows: NDArray[np.int64]) -> NDArray[np.float32]:
-        wanted = torch.from_numpy(windows).to(output.embedding.device)
-        return np.asarray(window_means(output.embedding[index : index + 1], wanted)[0].cpu().numpy())
+    def _added(self, finds: Sequence[Find], output: DenseOutput, index: int, picture: Pixels) -> list[Candidate]:
+        """Candidates of enrolled labels; what is not the label is none of the above to them."""
+        windows = np.stack([find.window for find in finds])
+        logits = self._proposer.logits(output, index, windows)
+        features = self._proposer.features(output, index, windows, logits)
+        candidates = []
+        for i, find in enumerate(finds):
+            label = self._enrolled[find.number]
+            row = features.rows(slice(i, i + 1))
+            distance = float(mahalanobis(row.embeddings, label.mean.double().numpy()[None], self._whitening)[0, 0])
+            candidates.append(
+                Candidate(
+                    box=_box(find.box),
+                    label=label.label,
+                    softmax=find.chance,
+                    none_probability=1 - find.chance,
+                    distance=distance,
+                    distance_percentile=float(np.interp(distance, label.quantiles.double().numpy(), np.arange(101.0))),
+                    sharpness=_sharpness(picture, find.box),
+                    features=row,
+                )
+            )
+        return candidates
+
+    def _perturbed(self, picture: Pixels, windows: NDArray[np.int64]) -> NDArray[np.float32]:
+        wanted = torch.from_numpy(windows).to(self.compute.device)
+        logits = perturbed_logits(self._network, self._proposer.batch([picture]), wanted, self.compute.autocast)
+        return np.asarray(logits.cpu().numpy())
 
     def _candidate(
-        self, box: NDArray[np.float64], chances: NDArray[np.float64], distances: NDArray[np.float64], picture: Pixels
+        self,
+        box: NDArray[np.float64],
+        chances: NDArray[np.float64],
+        distances: NDArray[np.float64],
+        features: Features,
+        picture: Pixels,
     ) -> Candidate:
         order = np.argsort(-chances[:-1], kind="stable")
         label = int(order[0])
@@ -113,6 +160,7 @@ class DenseClassifier:
             runner_up=None if runner_up is None else self.labels[runner_up],
             runner_up_softmax=0.0 if runner_up is None else float(chances[runner_up]),
             sharpness=_sharpness(picture, box),
+            features=features,
         )
 
 

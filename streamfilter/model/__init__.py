@@ -3,17 +3,31 @@
 Importing this package imports torch.
 """
 
-from streamfilter.model.file import Model, Provenance, Statistics, Thresholds, load_model, model_info, save_model
+from streamfilter.model.enrolled import Enrolled
+from streamfilter.model.file import (
+    Model,
+    Provenance,
+    Statistics,
+    amend_model,
+    load_model,
+    model_info,
+    save_model,
+)
 from streamfilter.model.network import DenseResNet, NetworkShape, build_network
+from streamfilter.model.scores import head_of
+from streamfilter.model.thresholds import Thresholds
 
 __all__ = [
     "DenseResNet",
+    "Enrolled",
     "Model",
     "NetworkShape",
     "Provenance",
     "Statistics",
     "Thresholds",
+    "amend_model",
     "build_network",
+    "head_of",
     "load_model",
     "model_info",
     "save_model",

@@ -1,16 +1,17 @@
 """The model file: one `.safetensors` that rebuilds everything, and says where it came from.
 
 Tensors: the network's state (convolutions as float16, or int8 with one scale per output channel; all else float32),
-the statistics of the labels.
-Metadata under one key, `streamfilter`: a JSON object with the labels, the network's shape, preprocessing, thresholds
-and provenance. Loading runs no code.
+the statistics of the labels, what each rejection score was fitted to, the closer look, the labels that were enrolled
+since.
+Metadata under one key, `streamfilter`: a JSON object with the labels, the network's shape, preprocessing, thresholds,
+provenance and, after `streamfilter calibrate`, what they promise. Loading runs no code.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,27 +23,34 @@ from safetensors.torch import save
 from torch import Tensor
 
 from streamfilter.errors import ModelError
-from streamfilter.model.network import MEAN, STD, STRIDE, Architecture, DenseResNet, NetworkShape, build_network
+from streamfilter.model.closer import PREFIX as CLOSER
+from streamfilter.model.closer import Closer, describe_closer, pack_closer, restore_closer
+from streamfilter.model.enrolled import PREFIX as ENROLLED
+from streamfilter.model.enrolled import Enrolled, describe_enrolled, pack_enrolled, restore_enrolled
+from streamfilter.model.network import (
+    MEAN,
+    STAGES,
+    STD,
+    STRIDE,
+    Architecture,
+    DenseResNet,
+    NetworkShape,
+    build_network,
+)
+from streamfilter.model.references import PREFIX as REFERENCES
+from streamfilter.model.references import References, pack_references, restore_references
+from streamfilter.model.scores import pack_scores, restore_scores
+from streamfilter.model.thresholds import Thresholds, check_thresholds
+from streamfilter.probability import ProbabilityCurve, restore_curve
+from streamfilter.promise import Promise, restore_promise
+from streamfilter.rejector.scores import Score
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 Weights = Literal["float16", "int8"]
 PREPROCESSING = {"stride": STRIDE, "mean": list(MEAN), "std": list(STD), "order": "RGB"}
 """What every network of this format takes; a file that says otherwise would be misread."""
 SHORT_SIDES = range(32, 2161)
 """Analysis sizes, in pixels, that a file may ask for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """What the rejector was fitted to on validation pictures, and the temperature that the probabilities are read at.
-
-    `none_class` and `max_softmax` are probabilities, `mahalanobis` a distance in standard deviations.
-    """
-
-    temperature: float = 1.0
-    none_class: float = 0.5
-    max_softmax: float = 0.5
-    mahalanobis: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +79,13 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A loaded model. `digest` is the SHA-256 of its file, empty for one that was never written."""
+    """A loaded model. `scores`: the fitted rejection scores by name, none in files before format version 2.
+
+    `promise`: what `streamfilter calibrate` found it to keep; `probability`: the curve that turns its scores into
+    probabilities. Both None before. `enrolled`: labels that were added without training, beside `labels`. `closer`: the
+    closer look, None where the model has none. `references`: what the geometric witness knows, by label.
+    `digest` is the SHA-256 of its file, empty for one that was never written.
+    """
 
     network: DenseResNet
     labels: tuple[str, ...]
@@ -79,7 +93,18 @@ class Model:
     thresholds: Thresholds
     statistics: Statistics
     provenance: Provenance
+    scores: Mapping[str, Score] = field(default_factory=dict)
+    promise: Promise | None = None
+    probability: ProbabilityCurve | None = None
+    enrolled: tuple[Enrolled, ...] = ()
+    closer: Closer | None = None
+    references: References = field(default_factory=dict)
     digest: str = ""
+
+    @property
+    def all_labels(self) -> tuple[str, ...]:
+        """The labels that the network was taught, and behind them those that were enrolled."""
+        return self.labels + tuple(one.label for one in self.enrolled)
 
 
 def save_model(model: Model, path: Path, *, weights: Weights = "float16") -> str:
@@ -89,9 +114,28 @@ def save_model(model: Model, path: Path, *, weights: Weights = "float16") -> str
     """
     tensors = _pack(model.network, weights)
     tensors |= {f"statistics.{name}": getattr(model.statistics, name).float() for name in Statistics.__slots__}
-    data = save(
-        {k: v.contiguous() for k, v in tensors.items()}, {"streamfilter": json.dumps(_describe(model, weights))}
-    )
+    tensors |= pack_scores(model.scores)
+    tensors |= pack_enrolled(model.enrolled)
+    tensors |= pack_closer(model.closer)
+    tensors |= pack_references(model.references)
+    return _write(path, _describe(model, weights), tensors)
+
+
+def amend_model(path: Path, out: Path, *, enrolled: Sequence[Enrolled], references: References) -> str:
+    """Copy a model file, its weights bit by bit, with other enrolled labels and references; returns the copy's SHA-256.
+
+    A promise about false events is left out: it was made for the labels that there were. Raises `ModelError` when the
+    file cannot be read or the copy not written.
+    """
+    header, tensors = _read(path, with_tensors=True)
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith((ENROLLED, REFERENCES))}
+    kept |= pack_enrolled(enrolled) | pack_references(references)
+    header = {name: value for name, value in header.items() if name not in ("promise", "enrolled", "references")}
+    return _write(out, header | _enrolled(enrolled) | _referred(references), kept)
+
+
+def _write(path: Path, header: dict[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    data = save({k: v.contiguous() for k, v in tensors.items()}, {"streamfilter": json.dumps(header)})
     partial = path.with_name(path.name + ".part")
     try:
         partial.write_bytes(data)
@@ -125,14 +169,21 @@ def _rebuild(header: dict[str, Any], tensors: dict[str, Tensor], *, digest: str)
     labels = _check_labels(header["labels"])
     shape = _check_shape(NetworkShape(**header["network"]), len(labels))
     short_side = _check_preprocessing(header["preprocessing"])
-    thresholds = _check_thresholds(Thresholds(**header["thresholds"]))
+    thresholds = check_thresholds(Thresholds(**header["thresholds"]))
     provenance = Provenance(**header["provenance"])
-    state = _unpack({name: t for name, t in tensors.items() if not name.startswith("statistics.")})
+    state = _unpack(
+        {
+            name: t
+            for name, t in tensors.items()
+            if not name.startswith(("statistics.", "scores.", ENROLLED, CLOSER, REFERENCES))
+        }
+    )
     _check_state(state, shape)
     network = build_network(shape)
     network.load_state_dict(state, strict=False)
     statistics = Statistics(**{name: tensors[f"statistics.{name}"].float() for name in Statistics.__slots__})
     _check_statistics(statistics, shape)
+    scores = restore_scores(tensors, network, thresholds)
     return Model(
         network=network.eval(),
         labels=labels,
@@ -140,6 +191,12 @@ def _rebuild(header: dict[str, Any], tensors: dict[str, Tensor], *, digest: str)
         thresholds=thresholds,
         statistics=statistics,
         provenance=provenance,
+        scores=scores,
+        promise=restore_promise(header.get("promise")),
+        probability=restore_curve(header.get("probability")),
+        enrolled=restore_enrolled(header.get("enrolled", {}), tensors, labels=labels, embedding=shape.embedding),
+        closer=restore_closer(header.get("closer"), tensors, rows=shape.labels + 1),
+        references=restore_references(header.get("references"), tensors),
         digest=digest,
     )
 
@@ -153,8 +210,10 @@ def _check_labels(labels: Any) -> tuple[str, ...]:
 
 
 def _check_shape(shape: NetworkShape, labels: int) -> NetworkShape:
-    widths = (shape.labels, shape.reduced, shape.embedding)
-    if shape.architecture not in get_args(Architecture) or not all(type(w) is int and w > 0 for w in widths):
+    widths = (shape.labels, shape.reduced, shape.embedding, shape.none_classes)
+    stages = {stage for stage in shape.se_stages if type(stage) is int and stage in STAGES}
+    sound = all(type(w) is int and w > 0 for w in widths) and len(stages) == len(shape.se_stages)
+    if shape.architecture not in get_args(Architecture) or not sound:
         raise ValueError(f"network: {shape} is none that this program builds")
     if shape.labels != labels:
         raise ValueError(f"network: {shape.labels} labels, but {labels} names")
@@ -196,25 +255,42 @@ def _check_preprocessing(preprocessing: dict[str, Any]) -> int:
     return short_side
 
 
-def _check_thresholds(thresholds: Thresholds) -> Thresholds:
-    chances = (thresholds.none_class, thresholds.max_softmax)
-    if not 0 < thresholds.temperature < math.inf or not all(0 <= c <= 1 for c in chances):
-        raise ValueError(f"{thresholds}: expected a temperature above 0 and probabilities")
-    if not thresholds.mahalanobis > 0:
-        raise ValueError(f"{thresholds}: expected a distance above 0")
-    return thresholds
-
-
 def _describe(model: Model, weights: Weights) -> dict[str, Any]:
-    return {
-        "format_version": FORMAT_VERSION,
-        "network": asdict(model.network.shape),
-        "weights": weights,
-        "labels": list(model.labels),
-        "preprocessing": {"short_side": model.short_side, **PREPROCESSING},
-        "thresholds": asdict(model.thresholds),
-        "provenance": asdict(model.provenance),
-    }
+    return (
+        {
+            "format_version": FORMAT_VERSION,
+            "network": _describe_shape(model.network.shape),
+            "weights": weights,
+            "labels": list(model.labels),
+            "preprocessing": {"short_side": model.short_side, **PREPROCESSING},
+            "thresholds": asdict(model.thresholds),
+            "provenance": asdict(model.provenance),
+        }
+        | _calibrated(model)
+        | _enrolled(model.enrolled)
+        | describe_closer(model.closer)
+        | _referred(model.references)
+    )
+
+
+def _describe_shape(shape: NetworkShape) -> dict[str, Any]:
+    """Options that the network does without are left out, so that older programs read its file, too."""
+    plain = asdict(NetworkShape(shape.architecture, shape.labels))
+    optional = {"none_classes", "se_stages"}
+    return {name: value for name, value in asdict(shape).items() if name not in optional or value != plain[name]}
+
+
+def _calibrated(model: Model) -> dict[str, Any]:
+    promise = {} if model.promise is None else {"promise": model.promise.tree()}
+    return promise | ({} if model.probability is None else {"probability": asdict(model.probability)})
+
+
+def _enrolled(enrolled: Sequence[Enrolled]) -> dict[str, Any]:
+    return {"enrolled": describe_enrolled(enrolled)} if enrolled else {}
+
+
+def _referred(references: References) -> dict[str, Any]:
+    return {"references": list(references)} if references else {}
 
 
 def _read(path: Path, *, with_tensors: bool) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from streamfilter.errors import ModelError
+from streamfilter.model.context import ContextBlock
 
 Architecture = Literal["resnet50", "resnet18"]
 STRIDE = 16
@@ -33,20 +34,33 @@ MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
 
+STAGES = range(1, 5)
+"""The stages of a ResNet: `layer1` to `layer4`."""
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkShape:
-    """What has to be known to build a network: its backbone, the widths of its neck and the number of its labels."""
+    """What has to be known to build a network: its backbone, the widths of its neck and the number of its labels.
+
+    `none_classes`: how many outputs of the head stand for none of the above. `se_stages`: stages of the ResNet that a
+    `ContextBlock` follows.
+    """
 
     architecture: Architecture
     labels: int
     reduced: int = 256
     embedding: int = 512
+    none_classes: int = 1
+    se_stages: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "se_stages", tuple(self.se_stages))  # JSON gives a list
 
 
 class DenseOutput(NamedTuple):
     """What one pass gives, on a grid of `STRIDE` pixels: `h` × `w` cells.
 
-    `embedding`: `(N, E, h, w)`, 0 and up. `logits`: `(N, C+1, h, w)`, the labels in order, then none of the above.
+    `embedding`: `(N, E, h, w)`, 0 and up. `logits`: `(N, C+K, h, w)`, the labels in order, then the none classes.
     """
 
     embedding: Tensor
@@ -72,13 +86,15 @@ class DenseResNet(nn.Module):
             nn.BatchNorm2d(shape.embedding),
             nn.ReLU(inplace=True),
         )
-        self.head = nn.Conv2d(shape.embedding, shape.labels + 1, 1)
+        self.head = nn.Conv2d(shape.embedding, shape.labels + shape.none_classes, 1)
         self.window_gain = nn.Parameter(torch.zeros(3))
         self.window_bias = nn.Parameter(torch.zeros(3))
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1) * 255, persistent=False)
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(_bias(self.head))
+        widths = [top // 8, top // 4, top // 2, top]
+        self.context = nn.ModuleDict({f"stage{stage}": ContextBlock(widths[stage - 1]) for stage in shape.se_stages})
 
     mean: Tensor
     std: Tensor
@@ -86,11 +102,13 @@ class DenseResNet(nn.Module):
     def lower(self, pictures: Tensor) -> Tensor:
         """Everything up to layer 3: `(N, 1024, H/16, W/16)` (256 channels for a ResNet18)."""
         out = self.stem((pictures - self.mean) / self.std)
-        return self.layer3(self.layer2(self.layer1(out)))  # type: ignore[no-any-return]
+        out = self._in_context(self.layer2(self._in_context(self.layer1(out), 1)), 2)
+        return self.layer3(out)  # type: ignore[no-any-return]
 
     def upper(self, middle: Tensor) -> DenseOutput:
         """Layer 4, neck and head over what `lower` gave."""
-        return self.top(middle, self.layer4(middle))
+        middle = self._in_context(middle, 3)
+        return self.top(middle, self._in_context(self.layer4(middle), 4))
 
     def top(self, middle: Tensor, top: Tensor) -> DenseOutput:
         """Neck and head over the outputs of layer 3 and layer 4."""
@@ -101,18 +119,43 @@ class DenseResNet(nn.Module):
     def window_logits(self, means: Tensor, windows: Tensor) -> Tensor:
         """Logits of windows, `(N, n, C+1)`, from the means of their cells' logits and the windows `(n, 4)` in cells.
 
+        Several none classes are one to whoever asks: their probabilities add up.
+        """
+        return collapse(self.class_logits(means, windows), self.shape.labels)
+
+    def class_logits(self, means: Tensor, windows: Tensor) -> Tensor:
+        """As `window_logits`, with the none classes apart: `(N, n, C+K)`.
+
         A mean over two cells is noisier than one over a hundred, so what it is worth depends on the window's size, and
         so does the chance that a window shows nothing. Both are learned as parabolas over the logarithm of the size.
         """
-        size = (windows[:, 2] * windows[:, 3]).float().log2() / 2 - WINDOW_MIDDLE
-        powers = torch.stack([torch.ones_like(size), size, size**2], dim=1)
-        scaled = means * (powers @ self.window_gain).exp().view(1, -1, 1)
-        none = scaled[..., -1:] + (powers @ self.window_bias).view(1, -1, 1)
-        return torch.cat([scaled[..., :-1], none], dim=2)
+        scaled = means * (_size_powers(windows) @ self.window_gain).exp().view(1, -1, 1)
+        none = scaled[..., self.shape.labels :] + self.none_bias(windows).view(1, -1, 1)
+        return torch.cat([scaled[..., : self.shape.labels], none], dim=2)
+
+    def none_bias(self, windows: Tensor) -> Tensor:
+        """What is added to the none logits of windows `(n, 4)` for their size: `(n,)`."""
+        return _size_powers(windows) @ self.window_bias
+
+    def embedding_logits(self, embeddings: Tensor, windows: Tensor) -> Tensor:
+        """Logits `(n, C+K)` of mean embeddings `(n, E)`, as if they were of the windows `(n, 4)`."""
+        means = F.linear(embeddings, self.head.weight.flatten(1), self.head.bias)
+        return self.class_logits(means[None], windows)[0]
 
     def forward(self, pictures: Tensor) -> DenseOutput:
         """One dense pass."""
         return self.upper(self.lower(pictures))
+
+    def _in_context(self, features: Tensor, stage: int) -> Tensor:
+        name = f"stage{stage}"
+        return self.context[name](features) if name in self.context else features
+
+
+def collapse(logits: Tensor, labels: int) -> Tensor:
+    """Logits `(..., C+1)` of the same probabilities as `(..., C+K)`, the none classes behind the `labels` as one."""
+    if logits.shape[-1] == labels + 1:
+        return logits
+    return torch.cat([logits[..., :labels], logits[..., labels:].logsumexp(-1, keepdim=True)], dim=-1)
 
 
 def build_network(shape: NetworkShape, backbone_weights: Mapping[str, Tensor] | None = None) -> DenseResNet:
@@ -143,6 +186,11 @@ def _load_backbone(network: DenseResNet, weights: Mapping[str, Tensor]) -> None:
             "give --backbone-weights a state dict of that architecture"
         )
     network.load_state_dict({n: t.to(own[n].dtype) for n, t in renamed.items()}, strict=False)
+
+
+def _size_powers(windows: Tensor) -> Tensor:
+    size = (windows[:, 2] * windows[:, 3]).float().log2() / 2 - WINDOW_MIDDLE
+    return torch.stack([torch.ones_like(size), size, size**2], dim=1)
 
 
 def _bias(layer: nn.Conv2d) -> Tensor:

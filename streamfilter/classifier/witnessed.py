@@ -1,0 +1,57 @@
+"""Asks the geometric witness about the likeliest candidates of each picture, where the picture still is at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from streamfilter.config import RejectorConfig
+from streamfilter.model import Model
+from streamfilter.rejector.geometry import Witness, cut_out
+from streamfilter.stages import Classifier
+from streamfilter.types import Candidate, Pixels
+
+MOST_ASKED = 4
+"""Taught candidates of a picture that the witness is asked about, and as many enrolled ones: each takes some 15 ms."""
+LARGEST_NONE = 0.5
+"""A taught label that is less likely than none at all is not worth the question."""
+
+
+def with_witness(inner: Classifier, model: Model, config: RejectorConfig) -> Classifier:
+    """`inner` with the witness of a model, as `rejector.geometry` asks; `inner` itself where the model has none."""
+    if config.geometry == "off" or not model.references:
+        return inner
+    return WitnessedClassifier(inner, Witness(model.references), enrolled={one.label for one in model.enrolled})
+
+
+class WitnessedClassifier:
+    """See `stages.Classifier`: what `inner` finds, the likeliest of it with `Candidate.inliers`.
+
+    `enrolled`: labels of which the witness knows more than the network, so that it is asked about every candidate.
+    """
+
+    def __init__(self, inner: Classifier, witness: Witness, *, enrolled: Collection[str] = ()) -> None:
+        self._inner, self._witness, self._enrolled = inner, witness, frozenset(enrolled)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self._inner.labels
+
+    def analysis_size(self, width: int, height: int) -> tuple[int, int]:
+        """As `inner` has it."""
+        return self._inner.analysis_size(width, height)
+
+    def classify(self, pictures: Sequence[Pixels]) -> list[list[Candidate]]:
+        """Candidates of each picture, likeliest first. Pictures: `(H, W, 3)` uint8 RGB, at `analysis_size`."""
+        found = self._inner.classify(pictures)
+        return [self._asked(candidates, picture) for candidates, picture in zip(found, pictures, strict=True)]
+
+    def _asked(self, candidates: list[Candidate], picture: Pixels) -> list[Candidate]:
+        known = [i for i, candidate in enumerate(candidates) if self._witness.knows(candidate.label)]
+        added = [i for i in known if candidates[i].label in self._enrolled]
+        taught = [i for i in known if i not in added and candidates[i].none_probability <= LARGEST_NONE]
+        for index in taught[:MOST_ASKED] + added[:MOST_ASKED]:
+            candidate = candidates[index]
+            match = self._witness.compare(cut_out(picture, candidate.box), candidate.label)
+            candidates[index] = replace(candidate, inliers=match.inliers)
+        return candidates

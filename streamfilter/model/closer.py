@@ -1,0 +1,73 @@
+"""The closer look: what the model file keeps of it.
+
+The dense pass finds where something could be; it reads a small logo from a handful of cells and takes the best of
+thousands of windows. The closer look cuts the few candidates out of the picture, enlarges each to one size and reads
+it again with the lower part of the same network (stem to layer 3, mean and maximum over the cut) and a linear
+classifier. Two opinions that err differently: their logits are added, with weights that validation pictures decide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+PREFIX = "closer."
+_TENSORS = ("weight", "bias")
+SIDES = range(32, 513, 32)
+"""Sides in pixels to which a candidate may be enlarged."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Closer:
+    """Logits of an enlarged candidate with features `x`, `(F,)`: `weight @ x + bias`, `(C+1, F)` and `(C+1,)`.
+
+    `side`: pixels to which a candidate is enlarged. What counts are `dense` × the dense pass's logits + `close` ×
+    these, with `none` added to the none class.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    side: int
+    dense: float = 1.0
+    close: float = 1.0
+    none: float = 0.0
+
+
+def pack_closer(closer: Closer | None) -> dict[str, Tensor]:
+    """Its tensors, as the model file names them."""
+    return {} if closer is None else {PREFIX + name: getattr(closer, name).float() for name in _TENSORS}
+
+
+def describe_closer(closer: Closer | None) -> dict[str, Any]:
+    """The rest of it, as JSON."""
+    if closer is None:
+        return {}
+    return {"closer": {"side": closer.side, "dense": closer.dense, "close": closer.close, "none": closer.none}}
+
+
+def restore_closer(header: Mapping[str, Any] | None, tensors: Mapping[str, Tensor], *, rows: int) -> Closer | None:
+    """The closer look that gave this header and these tensors, None where there is none.
+
+    `rows`: labels and the none class. `ValueError`, `KeyError` or `TypeError` for what is none.
+    """
+    own = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
+    if header is None and not own:
+        return None
+    if header is None or own.keys() != set(_TENSORS):
+        raise ValueError(f"closer: tensors {sorted(own)}, expected {list(_TENSORS)} and their header")
+    weight, bias = own["weight"].float(), own["bias"].float()
+    if weight.dim() != 2 or len(weight) != rows or bias.shape != (rows,):
+        raise ValueError(f"closer: weight {tuple(weight.shape)}, bias {tuple(bias.shape)}, expected {rows} rows")
+    numbers = [float(header[name]) for name in ("dense", "close", "none")]
+    if not all(map(math.isfinite, numbers)) or not all(bool(torch.isfinite(t).all()) for t in (weight, bias)):
+        raise ValueError("closer: holds numbers that are not finite")
+    if type(header["side"]) is not int or header["side"] not in SIDES:
+        raise ValueError(
+            f"closer: side {header['side']!r}, expected {SIDES[0]} to {SIDES[-1]} in steps of {SIDES.step}"
+        )
+    return Closer(weight, bias, header["side"], *numbers)

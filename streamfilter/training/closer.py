@@ -1,0 +1,129 @@
+"""Fits the closer look: a linear classifier on enlarged candidates, and how much its word counts beside the dense pass.
+
+Its examples are close-ups of the training pictures, and what the dense pass proposes in training scenes, right and
+wrong. The weights between the two opinions are fitted on validation scenes: stacking (Wolpert 1992).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from streamfilter.classifier.closer import blend
+from streamfilter.model.closer import Closer
+from streamfilter.training.spotting import SIDE, Spots, spot_labels
+from streamfilter.training.targets import IGNORE
+
+PENALTY = 0.03
+"""Weight of the squared norm: with thirty pictures of a label and two thousand features, much of it."""
+SCENE_SHARE = 0.1
+"""How much a spot in a composed scene counts beside a close-up of a picture itself."""
+MODESTY = 1e-3
+"""Keeps the weights of both opinions near one: where validation scenes are few and easy, any certainty would do."""
+STEPS = 80
+LEAST_SPREAD = 1e-3
+
+
+def fit_closer(taught: Spots, close_up: tuple[NDArray[np.float32], NDArray[np.int64]], held: Spots) -> Closer | None:
+    """The closer look from spots in training scenes and close-ups of training pictures, weighed on validation spots.
+
+    None where there is no label to learn from, or none to weigh with.
+    """
+    none = taught.features.logits.shape[1] - 1
+    features, labels, shares = _examples(taught, close_up, none)
+    if not (labels < none).any() or not (_proposed(held)[1] < none).any():
+        return None
+    center = features.mean(axis=0, dtype=np.float64)
+    spread = np.maximum(features.std(axis=0, dtype=np.float64), LEAST_SPREAD)
+    weight, bias = fit_linear(
+        _tensor((features - center) / spread), torch.from_numpy(labels), none + 1, shares=_tensor(shares)
+    )
+    scaled = weight.double().numpy() / spread
+    shifted = bias.double().numpy() - scaled @ center
+    return _weighed(Closer(torch.from_numpy(scaled).float(), torch.from_numpy(shifted).float(), SIDE), held)
+
+
+def close_logits(closer: Closer, spots: Spots) -> Spots:
+    """The spots with the logits of both opinions."""
+    close = spots.close.astype(np.float64) @ closer.weight.double().numpy().T + closer.bias.double().numpy()
+    return spots.with_logits(blend(spots.features.logits, close, closer))
+
+
+def _examples(
+    spots: Spots, close_up: tuple[NDArray[np.float32], NDArray[np.int64]], none: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64]]:
+    """Features, labels, and how much each counts: scenes in full only for labels of which there are no close-ups."""
+    close, close_labels = close_up
+    features, labels = _proposed(spots)
+    scene_labels = np.concatenate([labels, spots.true_labels])
+    shown = np.isin(scene_labels, close_labels)
+    if not (close_labels < none).any():
+        shown[:] = False
+    return (
+        np.concatenate([features, spots.true_close, *([close] if len(close) else [])]),
+        np.concatenate([scene_labels, close_labels]),
+        np.concatenate([np.where(shown, SCENE_SHARE, 1.0), np.ones(len(close_labels))]),
+    )
+
+
+def _proposed(spots: Spots) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    labels = spot_labels(spots)
+    return spots.close[labels != IGNORE], labels[labels != IGNORE]
+
+
+def fit_linear(inputs: Tensor, targets: Tensor, classes: int, *, shares: Tensor) -> tuple[Tensor, Tensor]:
+    """Multinomial logistic regression, `(classes, F)` and `(classes,)`, with `PENALTY` / 2 × the weights' squared norm.
+
+    `shares`: `(n,)`, how much each example counts.
+    """
+    weight = torch.zeros(classes, inputs.shape[1], requires_grad=True)
+    bias = torch.zeros(classes, requires_grad=True)
+    shares = shares / shares.sum()
+
+    def loss() -> Tensor:
+        losses = F.cross_entropy(inputs @ weight.T + bias, targets, reduction="none")
+        return (losses * shares).sum() + 0.5 * PENALTY * (weight**2).sum()
+
+    _minimise([weight, bias], loss)
+    return weight.detach(), bias.detach()
+
+
+def _weighed(alone: Closer, held: Spots) -> Closer:
+    """With the weights of both opinions, none below zero, that make the validation spots' labels likeliest."""
+    labels = spot_labels(held)
+    rows = labels != IGNORE
+    dense = _tensor(held.features.logits[rows])
+    close = _tensor(held.close[rows]) @ alone.weight.T + alone.bias
+    targets = torch.from_numpy(labels[rows])
+    weights = torch.zeros(2, requires_grad=True)
+    shift = torch.zeros(1, requires_grad=True)
+    is_none = F.one_hot(torch.tensor(dense.shape[1] - 1), dense.shape[1]).float()
+
+    def loss() -> Tensor:
+        both = weights[0].exp() * dense + weights[1].exp() * close + shift * is_none
+        return F.cross_entropy(both, targets) + MODESTY * (weights.square().sum() + shift.square().sum())
+
+    _minimise([weights, shift], loss)
+    first, second = (float(w) for w in weights.detach().exp())
+    return Closer(alone.weight, alone.bias, alone.side, dense=first, close=second, none=float(shift.detach()))
+
+
+def _minimise(parameters: Sequence[Tensor], loss: Callable[[], Tensor]) -> None:
+    optimiser = torch.optim.LBFGS(list(parameters), max_iter=STEPS, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        value = loss()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
+
+
+def _tensor(values: NDArray[np.float32] | NDArray[np.float64]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values)).float()

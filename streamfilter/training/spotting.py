@@ -1,0 +1,175 @@
+"""What the dense pass proposes in composed scenes, with what each proposal looks like when it is looked at closer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streamfilter.buffering import prefetch
+from streamfilter.classifier.closer import close_features, cut_out
+from streamfilter.classifier.proposals import Proposer, fit_size
+from streamfilter.config import ClassifierConfig
+from streamfilter.model import DenseResNet
+from streamfilter.model.device import Compute
+from streamfilter.rejector.softmax import softmax
+from streamfilter.training.batches import Compose
+from streamfilter.training.scenes import Scene, SceneFacts
+from streamfilter.training.targets import IGNORE, overlaps
+from streamfilter.training.validation import FOUND_IOU, Found
+from streamfilter.types import Box, Features, Pixels
+
+SIDE = 160
+"""Pixels to which a candidate is enlarged: 224 was hardly better at twice the cost."""
+SAME_IOU, OTHER_IOU = 0.5, 0.2
+"""A proposal that overlaps a logo this much shows it; one that overlaps every logo less shows none."""
+SURE = 0.5
+"""Probability from which on the likeliest proposal in a picture whose logo is not boxed counts as that logo."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spots:
+    """Proposals in scenes, and the scenes' facts.
+
+    `scene`: `(n,)` int64, in which scene. `boxes`: `(n, 4)`, x, y, width, height. `features`: of the dense pass.
+    `close`: `(n, F)` float32, features of the closer look. `true_close`, `true_labels`: those of the scenes' logos
+    themselves, wherever the dense pass looked, `(m, F)` and `(m,)` int64.
+    """
+
+    facts: tuple[SceneFacts, ...]
+    scene: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    features: Features
+    close: NDArray[np.float32]
+    true_close: NDArray[np.float32]
+    true_labels: NDArray[np.int64]
+
+    def with_logits(self, logits: NDArray[np.float32]) -> Spots:
+        """The same with other logits, such as those of both opinions."""
+        return replace(self, features=replace(self.features, logits=logits))
+
+
+class Spotter:
+    """Looks at scenes as the classifier will look at frames, with nothing left out for being unlikely."""
+
+    def __init__(self, network: DenseResNet, compute: Compute, *, short_side: int) -> None:
+        self._network, self._compute, self._short_side = network, compute, short_side
+        self._proposer = Proposer(network, ClassifierConfig(), compute, floor=0.0)
+
+    def spot(self, compose: Compose, seeds: Sequence[int], *, advance: Callable[[float], None]) -> Spots:
+        """Spots in the scenes of these seeds, at least one."""
+        parts = []
+        with prefetch((compose(seed) for seed in seeds), 8) as scenes:
+            for number, scene in enumerate(scenes):
+                parts.append(self._look(number, scene))
+                advance(1.0)
+        return _joined(parts)
+
+    def find(self, picture: Pixels, label: int) -> list[Box]:
+        """Where a picture `(H, W, 3)` that shows a label shows it, likeliest: one box, none if nothing is sure."""
+        size = fit_size(picture.shape[1], picture.shape[0], self._short_side)
+        small = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+        found = self._proposer.propose(self._proposer.forward([small]), 0)
+        chances = softmax(found.features.logits, 1.0)[:, label]
+        if not len(chances) or chances.max() < SURE:
+            return []
+        x, y, width, height = np.clip(found.boxes[int(chances.argmax())], 0.0, 1.0)
+        return [Box(x, y, min(width, 1 - x), min(height, 1 - y))]
+
+    def close(self, cuts: Sequence[Pixels]) -> NDArray[np.float32]:
+        """Features `(n, F)` of the closer look at cuts `(SIDE, SIDE, 3)`."""
+        return close_features(self._network, cuts, self._compute)
+
+    def _look(self, number: int, scene: Scene) -> Spots:
+        found = self._proposer.propose(self._proposer.forward([scene.pixels]), 0)
+        true_boxes, labels = _true_boxes(scene.facts, np.random.default_rng(number))
+        cuts: list[Pixels] = [cut_out(scene.pixels, box, SIDE) for box in (*found.boxes, *true_boxes)]
+        close = self.close(cuts)
+        own = len(found.boxes)
+        scenes = np.full(own, number, np.int64)
+        return Spots((scene.facts,), scenes, found.boxes, found.features, close[:own], close[own:], labels)
+
+
+def spot_labels(spots: Spots) -> NDArray[np.int64]:
+    """What each spot shows, `(n,)`: a label's index, the none class, or `IGNORE` where it is neither quite."""
+    none = spots.features.logits.shape[1] - 1
+    labels = np.full(len(spots.scene), IGNORE, np.int64)
+    for rows, facts in _by_scene(spots):
+        labels[rows] = _labels_in(spots.boxes[rows], softmax(spots.features.logits[rows], 1.0), facts, none)
+    return labels
+
+
+def found_in(spots: Spots) -> Found:
+    """Each logo's best spot, and of every scene without a known logo the spot that looks most like one."""
+    chances = softmax(spots.features.logits, 1.0)
+    known: list[int] = []
+    labels: list[int] = []
+    heights: list[float] = []
+    strange: list[int] = []
+    lost = 0
+    for rows, facts in _by_scene(spots):
+        if not len(facts.boxes) and facts.whole_label < 0 and len(rows):
+            strange.append(int(rows[chances[rows, :-1].max(axis=1).argmax()]))
+        iou = overlaps(spots.boxes[rows], facts.boxes)[1]
+        for number, label in enumerate(facts.whole_labels):
+            near = rows[iou[:, number] >= FOUND_IOU]
+            if label >= 0 and not len(near):
+                lost += 1
+            elif label >= 0:
+                known.append(int(near[chances[near, label].argmax()]))
+                labels.append(int(label))
+                heights.append(float(facts.boxes[number, 3] - facts.boxes[number, 1]))
+    return Found(
+        known=spots.features.rows(np.array(known, np.intp)),
+        labels=np.array(labels, np.int64),
+        heights=np.array(heights, np.float64),
+        strange=spots.features.rows(np.array(strange, np.intp)),
+        lost=lost,
+    )
+
+
+def _by_scene(spots: Spots) -> Iterator[tuple[NDArray[np.intp], SceneFacts]]:
+    for number, facts in enumerate(spots.facts):
+        yield np.flatnonzero(spots.scene == number), facts
+
+
+def _labels_in(
+    boxes: NDArray[np.float64], chances: NDArray[np.float64], facts: SceneFacts, none: int
+) -> NDArray[np.int64]:
+    labels = np.full(len(boxes), IGNORE, np.int64)
+    if len(facts.boxes):
+        iou = overlaps(boxes, facts.boxes)[1]
+        labels[(iou < OTHER_IOU).all(axis=1)] = none
+        best = iou.argmax(axis=1)
+        same = iou.max(axis=1) >= SAME_IOU
+        labels[same] = np.where(facts.whole_labels >= 0, facts.whole_labels, IGNORE)[best[same]]
+    elif facts.whole_label < 0:
+        labels[:] = none
+    elif len(boxes) and chances[:, facts.whole_label].max() >= SURE:
+        labels[chances[:, facts.whole_label].argmax()] = facts.whole_label
+    return labels
+
+
+def _true_boxes(facts: SceneFacts, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The scene's logos as x, y, width, height, a little off as proposals are, and their labels."""
+    kept = np.flatnonzero(facts.whole_labels >= 0)
+    corners = facts.boxes[kept]
+    size = corners[:, 2:] - corners[:, :2]
+    grown = size * rng.uniform(0.85, 1.3, (len(kept), 1))
+    middle = (corners[:, :2] + corners[:, 2:]) / 2 + size * rng.uniform(-0.1, 0.1, (len(kept), 2))
+    return np.concatenate([middle - grown / 2, grown], axis=1), facts.labels[kept]
+
+
+def _joined(parts: Sequence[Spots]) -> Spots:
+    return Spots(
+        facts=tuple(facts for part in parts for facts in part.facts),
+        scene=np.concatenate([part.scene for part in parts]),
+        boxes=np.concatenate([part.boxes for part in parts]),
+        features=Features.concatenate([part.features for part in parts]),
+        close=np.concatenate([part.close for part in parts]),
+        true_close=np.concatenate([part.true_close for part in parts]),
+        true_labels=np.concatenate([part.true_labels for part in parts]),
+    )

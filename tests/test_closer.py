@@ -1,0 +1,243 @@
+"""The closer look: cuts lie where the box lies, its fit is the one that other software finds, and it helps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from test_classifier import CPU, RED, color_model, picture_with
+from tiny import tiny_model
+
+from streamfilter.classifier import make_classifier
+from streamfilter.classifier.closer import GROWN, CloserLook, blend, close_features, cut_out
+from streamfilter.model import load_model, save_model
+from streamfilter.model.closer import Closer, describe_closer, pack_closer, restore_closer
+from streamfilter.model.device import choose_compute
+from streamfilter.training.closer import PENALTY, close_logits, fit_closer, fit_linear
+from streamfilter.training.scenes import SceneFacts
+from streamfilter.training.spotting import Spots, found_in, spot_labels
+from streamfilter.training.targets import IGNORE
+from streamfilter.types import Features
+
+ROWS, WIDTH = 3, 512
+NO_CLOSE_UPS = (np.zeros((0, 8), np.float32), np.zeros(0, np.int64))
+NOWHERE = SceneFacts(np.zeros((0, 4)), np.zeros(0, np.int64))
+
+
+def closer(seed: int = 0, *, favours: int | None = None) -> Closer:
+    """A random closer look of the tiny model; `favours`: one that always says this class."""
+    rng = np.random.default_rng(seed)
+    weight = torch.from_numpy(rng.normal(0, 0.1, (ROWS, WIDTH))).float()
+    bias = torch.zeros(ROWS)
+    if favours is not None:
+        weight, bias = torch.zeros(ROWS, WIDTH), torch.eye(ROWS)[favours] * 40
+    return Closer(weight, bias, 64, dense=0.5, close=2.0, none=0.25)
+
+
+def spots(
+    facts: list[SceneFacts], rows: Sequence[tuple[int, tuple[float, float, float, float], tuple[float, float, float]]]
+) -> Spots:
+    """Spots with their scene, box (x, y, width, height) and logits."""
+    logits = np.array([row[2] for row in rows], np.float32)
+    features = Features(logits, np.zeros((len(rows), 2), np.float32), np.ones(len(rows)))
+    return Spots(
+        tuple(facts),
+        np.array([row[0] for row in rows], np.int64),
+        np.array([row[1] for row in rows]),
+        features,
+        np.zeros((len(rows), 4), np.float32),
+        np.zeros((0, 4), np.float32),
+        np.zeros(0, np.int64),
+    )
+
+
+def separable(seed: int, count: int = 240, *, noise: float = 0.6) -> Spots:
+    """Scenes with one spot each, of which the dense pass knows little and the closer look much."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, ROWS, count)
+    facts = [
+        NOWHERE if label == ROWS - 1 else SceneFacts(np.array([[0.2, 0.2, 0.6, 0.6]]), np.array([label]))
+        for label in labels
+    ]
+    made = spots(facts, [(i, (0.2, 0.2, 0.4, 0.4), (0.0, 0.0, 0.0)) for i in range(count)])
+    logits = rng.normal(0, 2, (count, ROWS)).astype(np.float32)
+    close = rng.normal(0, noise, (count, 8)).astype(np.float32)
+    close[np.arange(count), labels] += 1
+    return replace(made.with_logits(logits), close=close, true_close=np.zeros((0, 8), np.float32))
+
+
+@pytest.mark.parametrize("size", [(40, 40), (160, 40), (30, 120)])
+def test_a_cut_shows_the_box_in_its_middle_at_one_size(size: tuple[int, int]) -> None:
+    width, height = size
+    picture = picture_with((RED, (50, 40, width, height)))
+    cut = cut_out(picture, np.array([50 / 256, 40 / 192, width / 256, height / 192]), 96)
+    is_red = np.abs(cut.astype(int) - RED).max(axis=2) < 40
+    rows, columns = np.flatnonzero(is_red.any(axis=1)), np.flatnonzero(is_red.any(axis=0))
+    scale = 96 / (max(size) * GROWN)
+    assert cut.shape == (96, 96, 3)
+    assert len(columns) == pytest.approx(width * scale, abs=2.5)
+    assert len(rows) == pytest.approx(height * scale, abs=2.5)
+    assert (rows[0] + rows[-1]) / 2 == pytest.approx(47.5, abs=1.5)
+    assert (columns[0] + columns[-1]) / 2 == pytest.approx(47.5, abs=1.5)
+
+
+def test_what_lies_outside_the_picture_repeats_its_edge() -> None:
+    picture = picture_with((RED, (0, 0, 40, 192)))
+    cut = cut_out(picture, np.array([-0.2, 0.2, 0.3, 0.3]), 64)
+    assert (np.abs(cut[:, :32].astype(int) - RED).max(axis=2) < 10).all()
+
+
+def test_both_opinions_are_added_with_their_weights() -> None:
+    rng = np.random.default_rng(0)
+    dense, close = rng.normal(0, 1, (5, ROWS)).astype(np.float32), rng.normal(0, 1, (5, ROWS))
+    expected = 0.5 * dense + 2 * close + [0, 0, 0.25]
+    np.testing.assert_allclose(blend(dense, close, closer()), expected, rtol=1e-6)
+
+
+def test_the_closer_look_is_a_linear_map_of_mean_and_maximum_of_layer_3() -> None:
+    model, compute = tiny_model(), choose_compute("cpu", "float32", threads=1)
+    picture = np.random.default_rng(1).integers(0, 256, (96, 128, 3), np.uint8)
+    boxes = np.array([[0.1, 0.1, 0.5, 0.6], [0.4, 0.2, 0.3, 0.3]])
+    dense = np.zeros((2, ROWS), np.float32)
+    seen = CloserLook(model.network, closer(), compute).blend(dense, picture, boxes)
+    cuts = torch.from_numpy(np.stack([cut_out(picture, box, 64) for box in boxes])).permute(0, 3, 1, 2).float()
+    with torch.inference_mode():
+        maps = model.network.lower(cuts)
+    features = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)
+    np.testing.assert_allclose(
+        close_features(model.network, [cut_out(picture, boxes[0], 64)], compute)[0], features[0], rtol=1e-3, atol=1e-4
+    )
+    expected = 2 * (features @ closer().weight.T).numpy() + [0, 0, 0.25]
+    np.testing.assert_allclose(seen, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_a_closer_look_may_change_what_a_candidate_is_and_can_be_switched_off() -> None:
+    picture = picture_with((RED, (64, 64, 64, 64)))
+    tiny = tiny_model()
+    plain = make_classifier(tiny, CPU).classify([picture])[0]
+    for favoured, label in enumerate(tiny.labels):
+        model = replace(tiny_model(), closer=closer(favours=favoured))
+        found = make_classifier(model, CPU).classify([picture])[0]
+        assert {candidate.label for candidate in found} == {label}
+        off = make_classifier(model, CPU.model_copy(update={"closer": False})).classify([picture])[0]
+        assert off == plain
+
+
+def test_what_a_closer_look_finds_to_be_nothing_is_below_the_floor() -> None:
+    model = replace(tiny_model(), closer=closer(favours=ROWS - 1))
+    config = CPU.model_copy(update={"floor": 0.2})
+    assert make_classifier(model, config).classify([picture_with((RED, (64, 64, 64, 64)))]) == [[]]
+
+
+def test_a_model_without_a_closer_look_is_judged_by_the_dense_pass_alone() -> None:
+    found = make_classifier(color_model(), CPU).classify([picture_with((RED, (64, 64, 64, 64)))])[0]
+    assert found[0].label == "Ring"
+
+
+def test_a_closer_look_survives_its_file(tmp_path: Path) -> None:
+    save_model(replace(tiny_model(), closer=closer()), tmp_path / "model.safetensors")
+    loaded = load_model(tmp_path / "model.safetensors").closer
+    assert loaded is not None
+    assert torch.equal(loaded.weight, closer().weight)
+    assert describe_closer(loaded) == describe_closer(closer())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"side": 63}, {"side": 64.0}, {"side": 1 << 20}, {"dense": float("nan")}, {"none": "much"}],
+    ids=lambda change: str(change),
+)
+def test_a_header_that_is_none_is_refused(change: dict[str, object]) -> None:
+    header = describe_closer(closer())["closer"] | change
+    with pytest.raises((ValueError, TypeError)):
+        restore_closer(header, pack_closer(closer()), rows=ROWS)
+
+
+def test_tensors_that_do_not_fit_are_refused() -> None:
+    header, tensors = describe_closer(closer())["closer"], pack_closer(closer())
+    with pytest.raises(ValueError, match="rows"):
+        restore_closer(header, tensors, rows=ROWS + 1)
+    with pytest.raises(ValueError, match="expected"):
+        restore_closer(header, {}, rows=ROWS)
+    with pytest.raises(ValueError, match="header"):
+        restore_closer(None, tensors, rows=ROWS)
+    with pytest.raises(ValueError, match="finite"):
+        restore_closer(header, tensors | {"closer.bias": torch.full((ROWS,), torch.inf)}, rows=ROWS)
+
+
+def test_the_linear_fit_is_the_one_that_scikit_learn_finds() -> None:
+    rng = np.random.default_rng(3)
+    inputs, labels = rng.normal(0, 1, (300, 6)).astype(np.float32), rng.integers(0, ROWS, 300)
+    inputs[np.arange(300), labels] += 1
+    weight, bias = fit_linear(torch.from_numpy(inputs), torch.from_numpy(labels), ROWS, shares=torch.ones(300))
+    other = LogisticRegression(C=1 / (PENALTY * 300), tol=1e-8, max_iter=2000).fit(inputs, labels)
+    np.testing.assert_allclose(weight.numpy(), other.coef_, atol=2e-3)
+    np.testing.assert_allclose((bias - bias.mean()).numpy(), other.intercept_ - other.intercept_.mean(), atol=2e-3)
+
+
+def test_the_opinion_that_knows_more_counts_more() -> None:
+    fitted = fit_closer(separable(0), NO_CLOSE_UPS, separable(1))
+    assert fitted is not None
+    assert fitted.close > 3 * fitted.dense
+    fresh = close_logits(fitted, separable(2))
+    right = fresh.features.logits.argmax(axis=1) == spot_labels(fresh)
+    assert right.mean() > 0.7
+    assert right.mean() > (separable(2).features.logits.argmax(axis=1) == spot_labels(fresh)).mean() + 0.3
+
+
+def test_there_is_no_closer_look_without_a_logo_to_learn_from() -> None:
+    nothing = spots([NOWHERE], [(0, (0.1, 0.1, 0.2, 0.2), (0.0, 0.0, 1.0))])
+    assert fit_closer(nothing, (np.zeros((0, 4), np.float32), np.zeros(0, np.int64)), separable(0)) is None
+    assert fit_closer(separable(0), NO_CLOSE_UPS, nothing) is None
+
+
+def test_a_spot_shows_the_logo_that_it_covers_and_nothing_where_there_is_none() -> None:
+    boxed = SceneFacts(np.array([[0.2, 0.2, 0.6, 0.6], [0.7, 0.7, 0.9, 0.9]]), np.array([1, -1]))
+    found = spots(
+        [boxed, NOWHERE],
+        [
+            (0, (0.2, 0.2, 0.4, 0.4), (0, 0, 0)),
+            (0, (0.3, 0.3, 0.2, 0.2), (0, 0, 0)),  # a quarter of the logo: neither
+            (0, (0.7, 0.7, 0.2, 0.2), (0, 0, 0)),  # a region that is neither taught nor forbidden
+            (0, (0.0, 0.7, 0.2, 0.2), (0, 0, 0)),
+            (1, (0.5, 0.5, 0.2, 0.2), (9, 0, 0)),
+        ],
+    )
+    assert spot_labels(found).tolist() == [1, IGNORE, IGNORE, 2, 2]
+
+
+def test_in_a_picture_without_boxes_only_a_sure_spot_of_its_own_label_counts() -> None:
+    whole = SceneFacts(np.zeros((0, 4)), np.zeros(0, np.int64), 0)
+    rows = [
+        (0, (0.1, 0.1, 0.2, 0.2), (3.0, 0, 0)),
+        (0, (0.5, 0.5, 0.2, 0.2), (2.0, 0, 0)),
+        (0, (0, 0, 1, 1), (0, 9.0, 0)),
+    ]
+    assert spot_labels(spots([whole], rows)).tolist() == [0, IGNORE, IGNORE]
+    unsure = [(0, (0.1, 0.1, 0.2, 0.2), (0.1, 0, 0))]
+    assert spot_labels(spots([whole], unsure)).tolist() == [IGNORE]
+
+
+def test_each_logo_has_its_best_spot_each_empty_scene_its_likeliest_and_what_nobody_proposed_is_lost() -> None:
+    boxed = SceneFacts(np.array([[0.2, 0.2, 0.6, 0.6], [0.8, 0.8, 0.9, 0.9]]), np.array([1, 0]))
+    found = found_in(
+        spots(
+            [boxed, NOWHERE],
+            [
+                (0, (0.2, 0.2, 0.4, 0.4), (0, 1, 0)),
+                (0, (0.22, 0.2, 0.4, 0.4), (0, 3, 0)),
+                (1, (0.1, 0.1, 0.1, 0.1), (0, 0, 5)),
+                (1, (0.5, 0.5, 0.1, 0.1), (2, 0, 0)),
+            ],
+        )
+    )
+    assert found.labels.tolist() == [1]
+    assert found.lost == 1
+    assert found.known.logits.tolist() == [[0, 3, 0]]
+    assert found.strange.logits.tolist() == [[2, 0, 0]]
+    assert found.heights.tolist() == pytest.approx([0.4])

@@ -1,4 +1,4 @@
-"""What a step learns from: every logo in the scene, and the windows that look most like a logo and are none.
+"""Which windows a step learns from: every logo in the scene, and those that look most like a logo and are none.
 
 Mining follows Shrivastava et al., "Training Region-based Object Detectors with Online Hard Example Mining" (CVPR 2016).
 Pictures whose logo was never boxed teach their likeliest window, as in multiple instance learning (Dietterich et al.
@@ -10,10 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from streamfilter.classifier.windows import window_boxes, window_grid
 from streamfilter.training.batches import Batch
@@ -51,6 +49,8 @@ def choose_windows(
 ) -> Chosen:
     """Choose the windows of a batch. `logits`: `(N, n, C+1)` per window, without gradient.
 
+    A logo that shows only in part of its strength teaches its label by that much, and none of the above by the rest
+    (Zhang et al., "Mixture Outlier Exposure", WACV 2023).
     `free_search`: an unboxed logo may lie anywhere; before the network knows anything, only large middle windows count.
     """
     none = logits.shape[2] - 1
@@ -62,7 +62,11 @@ def choose_windows(
         for box in range(int(target.owner.max()) + 1):
             own = np.flatnonzero(target.owner == box)
             own = own if len(own) <= WINDOWS_PER_LOGO else rng.choice(own, WINDOWS_PER_LOGO, replace=False)
-            chosen.add(scene, own, target.labels[own], 1.0)
+            share = 1.0 if facts.strengths is None else float(facts.strengths[box])
+            if share > 0:
+                chosen.add(scene, own, target.labels[own], share)
+            if share < 1:
+                chosen.add(scene, own, np.full(len(own), none), 1 - share)
         if whole >= 0 and not len(np.flatnonzero(target.labels != IGNORE)):
             window = _likeliest(logits[scene, :, whole].cpu().numpy(), grid, free_search=free_search)
             chosen.add(scene, np.array([window]), np.array([whole]), 0.5)
@@ -74,15 +78,6 @@ def choose_windows(
             few = rng.choice(others, min(RANDOM_WINDOWS, len(others)), replace=False)
             chosen.add(scene, np.concatenate([hard, few]), np.full(len(hard) + len(few), none), 2.0)
     return chosen
-
-
-def window_loss(logits: Tensor, chosen: Chosen) -> Tensor:
-    """Cross-entropy of the chosen windows, weighted; 0 when none was chosen. `logits`: `(N, n, C+1)` with gradient."""
-    picked = logits[chosen.scene, chosen.window]
-    target = torch.tensor(chosen.target, dtype=torch.long, device=logits.device)
-    weight = torch.tensor(chosen.weight, dtype=logits.dtype, device=logits.device)
-    losses = F.cross_entropy(picked, target, reduction="none", label_smoothing=0.02)
-    return (losses * weight).sum() / weight.sum().clamp_min(1e-6)
 
 
 def _likeliest(scores: NDArray[np.float32], grid: tuple[int, int], *, free_search: bool) -> int:

@@ -1,5 +1,14 @@
 """Decides per candidate: a label, or none of these and why."""
 
-from streamfilter.rejector.thresholds import ThresholdRejector, make_rejector
+from streamfilter.rejector.enrolled import EnrolledRejector, Limits, with_enrolled
+from streamfilter.rejector.thresholds import Gates, ThresholdRejector, chosen_score, make_rejector
 
-__all__ = ["ThresholdRejector", "make_rejector"]
+__all__ = [
+    "EnrolledRejector",
+    "Gates",
+    "Limits",
+    "ThresholdRejector",
+    "chosen_score",
+    "make_rejector",
+    "with_enrolled",
+]

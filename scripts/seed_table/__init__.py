@@ -1,0 +1,1 @@
+"""The parts of `scripts/reproduce_seed_table.py`."""

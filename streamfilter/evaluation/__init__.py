@@ -1,0 +1,1 @@
+"""Measures a model on pictures and clips that it was not taught with."""

@@ -7,6 +7,7 @@ timeline.py   the strip along the lower edge
 draw.py       all of it on one picture
 sound.py      the source's sound, copied or as AAC
 mp4.py        pictures and sound into one file
+run_mark.py   which run a file belongs to
 video.py      the second pass over a file
 """
 

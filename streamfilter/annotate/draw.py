@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -24,14 +24,21 @@ Rect = tuple[int, int, int, int]
 class Painter:
     """Draws the events of one clip on its pictures, which are all `width` × `height` pixels.
 
-    `bounds_s`: where the timeline begins and ends.
+    `bounds_s`: where the timeline begins and ends. `colors` by label; None: in the order in which they begin.
     """
 
     def __init__(
-        self, events: Sequence[Event], width: int, height: int, *, bounds_s: tuple[float, float], timeline: bool
+        self,
+        events: Sequence[Event],
+        width: int,
+        height: int,
+        *,
+        bounds_s: tuple[float, float],
+        timeline: bool,
+        colors: Mapping[str, Color] | None = None,
     ) -> None:
         self._events = events
-        self._colors = colors_of(event.label for event in sorted(events, key=lambda e: (e.start_s, e.label)))
+        self._colors = dict(colors) if colors is not None else label_colors(events)
         self._text_px = max(11, round(2 + 0.031 * min(width, height)))
         self._line_px = max(2, round(min(width, height) / 270))
         self._timeline = Timeline(events, self._colors, (width, height), bounds_s) if timeline else None
@@ -76,6 +83,11 @@ class Painter:
         pixels[top:bottom, left:right] = color
         draw_text(pixels, text, (left + pad, top + 1), size=self._text_px, weight=BOLD, color=text_color(color))
         return place
+
+
+def label_colors(events: Iterable[Event]) -> dict[str, Color]:
+    """A colour for each label, in the order in which the labels first appear."""
+    return colors_of(event.label for event in sorted(events, key=lambda e: (e.start_s, e.label)))
 
 
 def tag_place(box: Rect, size: tuple[int, int], bounds: Rect, taken: Iterable[Rect]) -> Rect:

@@ -1,20 +1,23 @@
-"""Writes pictures as H.264 into an MP4 that browsers play, each at its own time, whole or not at all."""
+"""Writes pictures as H.264 into an MP4 that browsers play (or an MKV, MOV, TS), each at its own time, whole or not."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self
 
 import av
 import numpy as np
-from av import FFmpegError, VideoFrame
+from av import FFmpegError, Packet, VideoFrame
+from av.container import OutputContainer
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
-from streamfilter.annotate.sound import Sound
+from streamfilter.annotate.run_mark import run_mark
 from streamfilter.config import AnnotateConfig
 from streamfilter.errors import SinkError
 from streamfilter.types import Pixels
@@ -23,10 +26,35 @@ HD_LINES = 577
 BT709 = 1
 SMPTE170M = 6
 KEY_FRAME_EVERY_S = 2
+FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".ts": "mpegts"}
+"""The containers that are written, by suffix."""
+
+
+class Tracks(Protocol):
+    """What goes into the file beside the pictures: `Sound`, `SplicedTracks`."""
+
+    def attach(self, output: OutputContainer) -> None:
+        """Add the streams. Before anything is written."""
+
+    def until(self, time_s: float | None) -> Iterator[Packet[Any]]:
+        """Packets to write before the picture at `time_s`; None: all that is left."""
+
+
+def container_format(path: Path) -> str:
+    """FFmpeg's name for the container that a file name asks for. Raises `SinkError` for one that is not written."""
+    form = FORMATS.get(path.suffix.lower())
+    if form is None:
+        raise SinkError(f"cannot write {path}: expected a name that ends in {', '.join(FORMATS)}")
+    return form
+
+
+def mux_options(path: Path) -> dict[str, str]:
+    """Muxer options: an MP4 or MOV begins with its index, so that it plays while it loads."""
+    return {"movflags": "faststart"} if path.suffix.lower() in (".mp4", ".mov") else {}
 
 
 class Mp4Writer:
-    """An MP4 under way, in a file beside `path` that gets its name when everything is in it. Use it in a `with`."""
+    """A video under way, in a file beside `path` that gets its name when everything is in it. Use it in a `with`."""
 
     def __init__(
         self,
@@ -35,8 +63,9 @@ class Mp4Writer:
         time_base: Fraction,
         *,
         rate_hz: float | None,
-        sound: Sound,
+        sound: Tracks,
         config: AnnotateConfig,
+        run_id: str | None = None,
     ) -> None:
         self._path = path
         self._partial = path.with_name(path.name + ".part")
@@ -46,9 +75,11 @@ class Mp4Writer:
         self._reformatter = VideoReformatter()
         self._last_pts: int | None = None
         try:
-            self._container = av.open(str(self._partial), "w", format="mp4", options={"movflags": "faststart"})
+            self._container = av.open(str(self._partial), "w", format=container_format(path), options=mux_options(path))
         except (FFmpegError, OSError) as error:
             raise self._failure(error) from None
+        if run_id is not None:
+            self._container.metadata.update(run_mark(run_id))
         self._stream = self._add_video(size, rate_hz, config)
         sound.attach(self._container)
 
@@ -116,6 +147,8 @@ class Mp4Writer:
             for packet in self._sound.until(None):
                 self._container.mux(packet)
             self._container.close()
+            with self._partial.open("rb") as file:
+                os.fsync(file.fileno())  # or after a power cut the name could be there without the video
             self._partial.replace(self._path)
         except (FFmpegError, OSError) as error:
             raise self._failure(error) from None

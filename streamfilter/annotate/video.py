@@ -27,13 +27,14 @@ def annotate_video(
     out: Path,
     config: AnnotateConfig,
     part: SourceConfig | None = None,
+    run_id: str | None = None,
     watch: Callable[[float], None] = lambda time_s: None,
 ) -> None:
     """Write the file `name` again as an MP4 at `out`, with its `events` drawn in; what is there is overwritten.
 
-    `part` is what was read of the file: the video covers its `start_s` to `end_s` and begins at 0. `watch` is told the
-    stream time of every frame. Raises `SourceError` when the file cannot be read, `SinkError` when `out` cannot be
-    written.
+    `part` is what was read of the file: the video covers its `start_s` to `end_s` and begins at 0. `run_id` says in the
+    file which run it belongs to. `watch` is told the stream time of every frame. Raises `SourceError` when the file
+    cannot be read, `SinkError` when `out` cannot be written.
     """
     part = part or SourceConfig()
     with open_source(name, part) as source, closing(_frames(source)) as frames:
@@ -47,7 +48,13 @@ def annotate_video(
             sound = stack.enter_context(Sound(str(name), begin_s=part.start_s, end_s=part.end_s))
             writer = stack.enter_context(
                 Mp4Writer(
-                    out, (width, height), first.time_base, rate_hz=source.facts.rate_hz, sound=sound, config=config
+                    out,
+                    (width, height),
+                    first.time_base,
+                    rate_hz=source.facts.rate_hz,
+                    sound=sound,
+                    config=config,
+                    run_id=run_id,
                 )
             )
             for frame in chain([first], frames):

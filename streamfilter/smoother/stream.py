@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from streamfilter.config import SmootherConfig
+from streamfilter.smoother.packing import packed, unpacked
 from streamfilter.smoother.place import Place, distinct, in_order, overlaps, pair_up
 from streamfilter.smoother.time import SLACK_S, Clock, Step
 from streamfilter.smoother.track import Track, place_reach
-from streamfilter.types import Event, Gap, Opening, Rejection, Sighting, Verdict
+from streamfilter.types import Event, Gap, Happening, Opening, Rejection, Sighting, Verdict
 
 
-def make_smoother(config: SmootherConfig) -> TimeSmoother:
-    """A smoother for one stream."""
-    return TimeSmoother(config)
+@dataclass(frozen=True, slots=True, eq=False)
+class _State:
+    """What a checkpoint holds of a smoother. `ordinals`: label, start PTS and count."""
+
+    clock: Clock
+    tracks: list[Track]
+    born: int
+    ordinals: list[tuple[str, int, int]]
+    rejections: dict[str, int]
 
 
 class TimeSmoother:
@@ -47,7 +56,19 @@ class TimeSmoother:
         """Rejected sightings by reason, and as `unstable` the appearances that were too short or never confirmed."""
         return dict(sorted(self._rejections.items()))
 
-    def update(self, verdict: Verdict) -> list[Opening | Event]:
+    def state(self) -> Any:
+        """All that the smoother remembers, as JSON values."""
+        ordinals = [(label, pts, count) for (label, pts), count in self._ordinals.items()]
+        return packed(_State(self._clock, self._tracks, self._born, ordinals, dict(self._rejections)))
+
+    def restore(self, state: Any) -> None:
+        """Go on from what `state` gave, to the last bit. `ValueError` for anything else."""
+        known: _State = unpacked(_State, state)
+        self._clock, self._tracks, self._born = known.clock, known.tracks, known.born
+        self._ordinals = Counter({(label, pts): count for label, pts, count in known.ordinals})
+        self._rejections = Counter(known.rejections)
+
+    def update(self, verdict: Verdict) -> list[Happening]:
         """Take in one look; an opening comes before its event. `ValueError` when its time lies before the last look."""
         step = self._clock.look(verdict)
         self._rejections.update(str(s.rejection) for s in verdict.sightings if s.rejection is not None)
@@ -57,7 +78,7 @@ class TimeSmoother:
         self._follow(verdict.sightings, step)
         return out + self._settle([t for t in self._tracks if self._is_over(t, step)])
 
-    def gap(self, gap: Gap) -> list[Opening | Event]:
+    def gap(self, gap: Gap) -> list[Happening]:
         """Take in a gap; what would be away for longer than `bridge_s` ends where it was last known."""
         loss = self._clock.lose(gap)
         if loss is None:
@@ -66,7 +87,7 @@ class TimeSmoother:
             track.lose(loss)
         return self._settle([t for t in self._tracks if self._is_away_too_long(t, loss.end_s)])
 
-    def flush(self, end_s: float) -> list[Opening | Event]:
+    def flush(self, end_s: float) -> list[Happening]:
         """The stream ended at `end_s`: close what is open. A second call returns nothing."""
         return self._settle(list(self._tracks), end_s=end_s)
 
@@ -86,7 +107,7 @@ class TimeSmoother:
         for track, sighting in matches:
             track.see(sighting, step, is_alone=is_alone)
         for sighting in newcomers:
-            self._tracks.append(Track(sighting, step, number=self._born, is_alone=is_alone))
+            self._tracks.append(Track.begun(sighting, step, number=self._born, is_alone=is_alone))
             self._born += 1
 
     def _match(
@@ -132,7 +153,7 @@ class TimeSmoother:
     def _is_away_too_long(self, track: Track, time_s: float) -> bool:
         return track.absent_s is not None and time_s - track.absent_s > self._config.bridge_s + SLACK_S
 
-    def _settle(self, ended: list[Track], *, end_s: float | None = None) -> list[Opening | Event]:
+    def _settle(self, ended: list[Track], *, end_s: float | None = None) -> list[Happening]:
         """Take ended tracks out; report openings, then events by end, start, label and age."""
         ends = {t.number: self._end_of(t, end_s) for t in ended}
         lasting = [t for t in ended if self._lasts(t, ends[t.number]) and self._is_believed(t)]

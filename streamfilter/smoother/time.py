@@ -58,43 +58,43 @@ class Loss:
         return self.end_s - self.start_s
 
 
+@dataclass(slots=True)
 class Clock:
-    """Where in the stream the smoother is. One look stands for at most `max_look_s`."""
+    """Where in the stream the smoother is: at `mark_s`. One look stands for at most `max_look_s`."""
 
-    def __init__(self, max_look_s: float) -> None:
-        self._max_look_s = max_look_s
-        self._mark_s: float | None = None
-        self._after_gap = False
+    max_look_s: float
+    mark_s: float | None = None
+    after_gap: bool = False
 
     def look(self, verdict: Verdict) -> Step:
         """Advance to a look. The first look stands for no time: none has gone by. `ValueError` when time runs back."""
-        mark_s = verdict.time_s if self._mark_s is None else self._mark_s
+        mark_s = verdict.time_s if self.mark_s is None else self.mark_s
         if verdict.time_s < mark_s:
             raise ValueError(f"look at {verdict.time_s} s comes after {mark_s} s: expected looks in time order")
-        is_start = self._mark_s is None or self._after_gap
+        is_start = self.mark_s is None or self.after_gap
         step = Step(
             time_s=verdict.time_s,
             pts=verdict.pts,
             before_s=None if is_start else mark_s,
             weight_s=self.capped(verdict.time_s - mark_s),
-            cuts_s=() if self._mark_s is None else self._cuts(verdict.cuts_s, mark_s, verdict.time_s),
+            cuts_s=() if self.mark_s is None else self._cuts(verdict.cuts_s, mark_s, verdict.time_s),
         )
-        self._mark_s, self._after_gap = verdict.time_s, False
+        self.mark_s, self.after_gap = verdict.time_s, False
         return step
 
     def lose(self, gap: Gap) -> Loss | None:
         """Advance over a gap; None when it holds no time that is new."""
-        mark_s = gap.start_s if self._mark_s is None else self._mark_s
+        mark_s = gap.start_s if self.mark_s is None else self.mark_s
         start_s = max(gap.start_s, mark_s)
         if gap.end_s <= start_s:
             return None
-        self._mark_s, self._after_gap = gap.end_s, True
+        self.mark_s, self.after_gap = gap.end_s, True
         return Loss(start_s, gap.end_s, self.capped(start_s - mark_s))
 
     def capped(self, seconds: float) -> float:
         """The part of a stretch between two looks that was watched."""
-        return min(seconds, self._max_look_s)
+        return min(seconds, self.max_look_s)
 
     def _cuts(self, cuts_s: Iterable[float], mark_s: float, time_s: float) -> tuple[float, ...]:
         """A cut where the gap ends is new; one on the look before was told with that look."""
-        return tuple(sorted(c for c in cuts_s if mark_s < c <= time_s or (self._after_gap and c == mark_s)))
+        return tuple(sorted(c for c in cuts_s if mark_s < c <= time_s or (self.after_gap and c == mark_s)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from streamfilter.smoother.thinning import Path
 from streamfilter.smoother.time import Loss, Step
-from streamfilter.types import Candidate, Event, Evidence, Exposure, Opening, Rejection, Sighting, TrackPoint
+from streamfilter.types import Box, Candidate, Event, Evidence, Exposure, Opening, Rejection, Sighting, TrackPoint
 
 LEAST_WEIGHT_S = 1e-3
 """The first look of a stream stands for no time, yet what it shows counts a little in the means."""
@@ -50,63 +50,83 @@ class Mean:
         self.sharpness += weight * candidate.sharpness
 
 
+@dataclass(slots=True, eq=False)
 class Track:
-    """One label at one place, from its first accepted sighting on.
+    """One label at one place, from its first accepted sighting on: `Track.begun`.
 
     `start_s` is the edge before the first sighting, `absent_s` the edge after the last one while it is not seen; both
     are final when they are set. `lead_s` is the time of accepting looks less that of all others. What comes after the
-    last sighting is tallied apart and forgotten when the track ends.
+    last sighting is tallied apart, in `since`, and forgotten when the track ends. All fields are plain values, so that
+    a checkpoint can hold them.
     """
 
-    def __init__(self, sighting: Sighting, step: Step, *, number: int, is_alone: bool) -> None:
+    label: str
+    number: int
+    start_s: float
+    start_pts: int
+    box: Box
+    best: Candidate
+    seen_s: float
+    seen_pts: int
+    accepted_s: float
+    was_alone: bool
+    ordinal: int | None = None
+    is_confirmed: bool = False
+    evidence_s: float = 0.0
+    lead_s: float = 0.0
+    absent_s: float | None = None
+    best_score: float = -1.0
+    score_sum: float = 0.0
+    score_weight: float = 0.0
+    hits: int = 0
+    largest: float = 0.0
+    visible_s: float = 0.0
+    alone_s: float = 0.0
+    mean: Mean = field(default_factory=Mean)
+    tally: Tally = field(default_factory=Tally)
+    since: Tally = field(default_factory=Tally)
+    path: Path = field(default_factory=Path)
+
+    @classmethod
+    def begun(cls, sighting: Sighting, step: Step, *, number: int, is_alone: bool) -> Track:
+        """The track that begins with an accepted sighting."""
         assert sighting.label is not None
-        self.label = sighting.label
-        self.number = number
-        self.start_s = step.appeared_s
-        self.start_pts = step.pts
-        self.ordinal: int | None = None
-        self.is_confirmed = False
-        self.evidence_s = 0.0
-        self.lead_s = 0.0
-        self.box = sighting.candidate.box
-        self.best = sighting.candidate
-        self.seen_s = self.start_s
-        self.accepted_s = step.time_s
-        self.absent_s: float | None = None
-        self._seen_pts = step.pts
-        self._best_score = -1.0
-        self._score = self._score_weight = 0.0
-        self._hits = 0
-        self._largest = 0.0
-        self._mean = Mean()
-        self._visible_s = self._alone_s = 0.0
-        self._was_alone = is_alone
-        self._tally = Tally()
-        self._since = Tally()
-        self._path = Path()
-        self.see(sighting, step, is_alone=is_alone)
+        track = cls(
+            label=sighting.label,
+            number=number,
+            start_s=step.appeared_s,
+            start_pts=step.pts,
+            box=sighting.candidate.box,
+            best=sighting.candidate,
+            seen_s=step.appeared_s,
+            seen_pts=step.pts,
+            accepted_s=step.time_s,
+            was_alone=is_alone,
+        )
+        track.see(sighting, step, is_alone=is_alone)
+        return track
 
     def see(self, sighting: Sighting, step: Step, *, is_alone: bool) -> None:
         """The logo was seen at this look; a rejected sighting holds the place but is no evidence."""
         self._count_visible(step, is_alone)
-        self._since.looks += 1
+        self.since.looks += 1
         weight_s = min(step.weight_s, step.time_s - self.start_s)
-        self._since.watched_s += weight_s
+        self.since.watched_s += weight_s
         weight = max(step.weight_s, LEAST_WEIGHT_S)
         if sighting.label is None:
-            self._since.rejections[str(sighting.rejection)] += 1
+            self.since.rejections[str(sighting.rejection)] += 1
             self.lead_s -= weight_s
         else:
             self.evidence_s += weight_s
             self.lead_s += weight_s
             self._accept(sighting, step, weight)
-        self._tally.add(self._since)
-        self._since = Tally()
-        self.seen_s, self._seen_pts, self.absent_s = step.time_s, step.pts, None
+        self.tally.add(self.since)
+        self.since = Tally()
+        self.seen_s, self.seen_pts, self.absent_s = step.time_s, step.pts, None
         self.box = sighting.candidate.box
-        self._largest = max(self._largest, self.box.area)
-        self._mean.add(sighting.candidate, weight)
-        self._path.add(TrackPoint(step.time_s, self.box, sighting.score))
+        self.largest = max(self.largest, self.box.area)
+        self.mean.add(sighting.candidate, weight)
+        self.path.add(TrackPoint(step.time_s, self.box, sighting.score))
 
     def miss(self, step: Step) -> None:
         """The logo was not seen at this look."""
@@ -114,29 +134,29 @@ class Track:
             self.absent_s = step.vanished_s
         self.evidence_s -= step.weight_s
         self.lead_s -= step.weight_s
-        self._since.looks += 1
-        self._since.watched_s += step.weight_s
+        self.since.looks += 1
+        self.since.watched_s += step.weight_s
 
     def lose(self, loss: Loss) -> None:
         """Nothing is known of the logo in this gap."""
         if self.absent_s is None:
             self.absent_s = loss.start_s
-        self._since.gap_s += loss.length_s
-        self._since.watched_s += loss.before_weight_s
+        self.since.gap_s += loss.length_s
+        self.since.watched_s += loss.before_weight_s
 
     def reject(self, rejection: Rejection) -> None:
         """A sighting of the label at this place was rejected and does not hold it."""
-        self._since.rejections[str(rejection)] += 1
+        self.since.rejections[str(rejection)] += 1
 
     @property
     def steadiness(self) -> float:
         """Share of the looks from the first to the last sighting that accepted the label, 0 to 1."""
-        return self._hits / self._tally.looks
+        return self.hits / self.tally.looks
 
     @property
     def score(self) -> float:
         """Mean score of the accepted sightings, each weighted by the time its look stands for."""
-        return min(1.0, max(0.0, self._score / self._score_weight))
+        return min(1.0, max(0.0, self.score_sum / self.score_weight))
 
     def opening(self) -> Opening:
         """The record of the moment in which the track is confirmed."""
@@ -151,48 +171,48 @@ class Track:
             start_s=self.start_s,
             end_s=end_s,
             start_pts=self.start_pts,
-            end_pts=self._seen_pts,
+            end_pts=self.seen_pts,
             ordinal=self.ordinal or 0,
             score=self.score,
             best=self.best,
             evidence=Evidence(
-                looks=self._tally.looks,
-                hits=self._hits,
-                rejections=dict(sorted(self._tally.rejections.items())),
-                gap_s=self._tally.gap_s,
-                coverage=min(1.0, (self._tally.watched_s + end_weight_s) / duration_s),
+                looks=self.tally.looks,
+                hits=self.hits,
+                rejections=dict(sorted(self.tally.rejections.items())),
+                gap_s=self.tally.gap_s,
+                coverage=min(1.0, (self.tally.watched_s + end_weight_s) / duration_s),
             ),
             exposure=self._exposure(tail_s),
-            track=self._path.points(),
+            track=self.path.points(),
         )
 
     def _accept(self, sighting: Sighting, step: Step, weight: float) -> None:
         self.accepted_s = step.time_s
-        self._hits += 1
-        self._score += weight * sighting.score
-        self._score_weight += weight
-        if sighting.score > self._best_score:
-            self._best_score, self.best = sighting.score, sighting.candidate
+        self.hits += 1
+        self.score_sum += weight * sighting.score
+        self.score_weight += weight
+        if sighting.score > self.best_score:
+            self.best_score, self.best = sighting.score, sighting.candidate
 
     def _count_visible(self, step: Step, is_alone: bool) -> None:
         """Time between two sightings is visible, but for the stretch in which the logo was away or nothing was seen."""
         left_s = step.time_s if self.absent_s is None else self.absent_s
         back_s = step.time_s if self.absent_s is None else step.appeared_s
         before_s, after_s = left_s - self.seen_s, step.time_s - back_s
-        self._visible_s += before_s + after_s
+        self.visible_s += before_s + after_s
         if self.absent_s is None:
-            self._alone_s += before_s * (self._was_alone + is_alone) / 2
+            self.alone_s += before_s * (self.was_alone + is_alone) / 2
         else:
-            self._alone_s += before_s * self._was_alone + after_s * is_alone
-        self._was_alone = is_alone
+            self.alone_s += before_s * self.was_alone + after_s * is_alone
+        self.was_alone = is_alone
 
     def _exposure(self, tail_s: float) -> Exposure:
-        mean = self._mean
+        mean = self.mean
         return Exposure(
-            visible_s=self._visible_s + tail_s,
-            alone_s=self._alone_s + tail_s * self._was_alone,
+            visible_s=self.visible_s + tail_s,
+            alone_s=self.alone_s + tail_s * self.was_alone,
             mean_share=mean.area / mean.weight,
-            largest_share=self._largest,
+            largest_share=self.largest,
             x=mean.x / mean.weight,
             y=mean.y / mean.weight,
             sharpness=mean.sharpness / mean.weight,

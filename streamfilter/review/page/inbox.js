@@ -1,0 +1,91 @@
+// Logos that nobody has named: regions that were rejected but stood still long enough, grouped by how they look.
+
+import { getJson, postJson } from "./net.js";
+import { OPEN, REJECTED, RENAMED, SKIPPED } from "./store.js";
+import { askForLabel } from "./rename.js";
+import { clock, count, foreign, length, make } from "./words.js";
+
+const MOST_PICTURES = 8;
+
+export class Inbox extends EventTarget {
+  constructor(root, store, decisions) {
+    super();
+    this.root = root;
+    this.store = store;
+    this.decisions = decisions;
+    this.clusters = null;
+    this.rows = [];
+    for (let row = 0; row < store.n; row++) if (store.label[row] === 0) this.rows.push(row);
+  }
+
+  // How many unknown regions wait for a name.
+  get size() {
+    return this.rows.reduce((n, row) => n + (this.store.state[row] === OPEN), 0);
+  }
+
+  async open() {
+    if (!this.rows.length) this.clusters = [];
+    if (!this.clusters) {
+      const { clusters } = await getJson("api/clusters");
+      this.clusters = clusters.map((ids) => ids.map((id) => this.store.rowOfId.get(id)).filter((row) => row !== undefined));
+    }
+    this.refresh();
+  }
+
+  refresh() {
+    if (!this.clusters || this.root.hidden) return;
+    const open = this.clusters.map((rows) => rows.filter((row) => this.store.state[row] === OPEN || this.store.state[row] === SKIPPED));
+    const seen = open.filter((rows) => rows.length).sort((a, b) => this.seconds(b) - this.seconds(a));
+    const cards = seen.map((rows) => this.card(rows));
+    const named = this.rows.length - open.reduce((n, rows) => n + rows.length, 0);
+    const head = make("p", { cls: "quiet", text: this.rows.length
+      ? `${count(cards.length)} unknown ${cards.length === 1 ? "logo" : "logos"}; ${count(named)} of ${count(this.rows.length)} regions are settled.`
+      : "Nothing here: regions that were rejected but stable are logged when a run has `smoother.unknowns` set to true." });
+    this.root.replaceChildren(head, make("div", { cls: "cards" }, ...cards));
+  }
+
+  seconds(rows) {
+    return rows.reduce((sum, row) => sum + this.store.end[row] - this.store.start[row], 0);
+  }
+
+  card(rows) {
+    const { store } = this;
+    const sources = [...new Set(rows.map((row) => store.source[row]))];
+    const longest = [...rows].sort((a, b) => store.end[b] - store.start[b] - store.end[a] + store.start[a]);
+    const pictures = longest.slice(0, MOST_PICTURES).filter((row) => store.sources[store.source[row]].video)
+      .map((row) => make("img", { title: clock(store.start[row]), attrs: { src: `thumb/${store.id(row)}`, alt: "", loading: "lazy" } }));
+    const where = sources.slice(0, 3).map((source) => make("li", {}, foreign(store.sources[source].short),
+      make("span", { cls: "quiet", text: ` at ${rows.filter((row) => store.source[row] === source).slice(0, 4).map((row) => clock(store.start[row], 0)).join(", ")}` })));
+    if (sources.length > 3) where.push(make("li", { cls: "quiet", text: `and ${count(sources.length - 3)} more` }));
+    const name = make("button", { cls: "accept", text: "Name it" });
+    const no = make("button", { cls: "reject", text: "No logo" });
+    name.addEventListener("click", () => this.name(rows));
+    no.addEventListener("click", () => this.decisions.decide(rows, REJECTED));
+    return make("article", { cls: "card" }, make("div", { cls: "pictures" }, ...pictures),
+      make("p", {}, make("b", { text: length(this.seconds(rows)) }), ` in ${count(rows.length)} ${rows.length === 1 ? "appearance" : "appearances"}`),
+      make("ul", { cls: "where" }, ...where), make("div", { cls: "row" }, no, name));
+  }
+
+  async name(rows) {
+    const label = await askForLabel(this.store, rows);
+    if (label === null) return;
+    this.decisions.decide(rows, RENAMED, label);
+    if (this.store.facts.collects) await this.collect(rows);
+  }
+
+  // A name makes a label: its pictures go to where a model can be taught from.
+  async collect(rows) {
+    await this.decisions.settled();
+    try {
+      const ids = rows.map((row) => this.store.id(row));
+      const { pictures, data } = await postJson("api/collect", { library: this.store.facts.library, ids });
+      this.say(`${count(pictures)} pictures of it are in ${data}: enroll or train takes it from there`);
+    } catch (error) {
+      this.say(`no pictures were taken: ${error.message}`);
+    }
+  }
+
+  say(text) {
+    this.dispatchEvent(new CustomEvent("told", { detail: text }));
+  }
+}

@@ -4,33 +4,56 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Generic, Literal, Self, TypeVar
 
 T = TypeVar("T")
 
+ASK_EVERY_S = 1.0
+"""How often a waiting consumer asks whether there is still something to wait for."""
 
-def prefetch(items: Iterable[T], depth: int, *, when_full: Literal["wait", "drop_oldest"] = "wait") -> Prefetch[T]:
+
+class StalledError(Exception):
+    """The producer has come to nothing for too long and was given up; its thread may hang for ever."""
+
+
+def prefetch(
+    items: Iterable[T],
+    depth: int,
+    *,
+    when_full: Literal["wait", "drop_oldest"] = "wait",
+    is_stalled: Callable[[], bool] = lambda: False,
+) -> Prefetch[T]:
     """Run `items` in a thread of its own, at most `depth` of them ahead of the consumer.
 
     Use it in a `with` block, which stops and joins the thread however the block ends. Order is kept, and an exception
     of `items` is raised where it would have come. `drop_oldest` never lets the producer wait: the consumer gets the
-    newest items, `dropped` counts the others.
+    newest items, `dropped` counts the others. `is_stalled` is asked each second in which the consumer waits: where it
+    says so, the thread is left behind and `StalledError` raised, since nothing can end a read that hangs.
     """
-    return Prefetch(items, depth, when_full=when_full)
+    return Prefetch(items, depth, when_full=when_full, is_stalled=is_stalled)
 
 
 class Prefetch(Generic[T]):
     """An iterator over what a thread produces. See `prefetch`."""
 
-    def __init__(self, items: Iterable[T], depth: int, *, when_full: Literal["wait", "drop_oldest"]) -> None:
+    def __init__(
+        self,
+        items: Iterable[T],
+        depth: int,
+        *,
+        when_full: Literal["wait", "drop_oldest"],
+        is_stalled: Callable[[], bool],
+    ) -> None:
         if depth < 1:
             raise ValueError(f"prefetch depth {depth}: expected at least 1")
         self.dropped = 0
         self._items = items
         self._depth = depth
         self._drops = when_full == "drop_oldest"
+        self._is_stalled = is_stalled
+        self._is_left_behind = False
         self._ready: deque[T] = deque()
         self._changed = threading.Condition()
         self._stopped = False
@@ -52,7 +75,10 @@ class Prefetch(Generic[T]):
 
     def __next__(self) -> T:
         with self._changed:
-            self._changed.wait_for(lambda: self._ready or self._ended or self._stopped)
+            while not self._changed.wait_for(lambda: self._ready or self._ended or self._stopped, ASK_EVERY_S):
+                if self._is_stalled():
+                    self._is_left_behind = True
+                    raise StalledError
             if self._ready and not self._stopped:
                 item = self._ready.popleft()
                 self._changed.notify_all()
@@ -69,7 +95,8 @@ class Prefetch(Generic[T]):
             self._stopped = True
             self._ready.clear()
             self._changed.notify_all()
-        self._thread.join()
+        if not self._is_left_behind:
+            self._thread.join()
 
     def _produce(self) -> None:
         try:

@@ -4,24 +4,24 @@
     source ─► sampler ─► gate ─► look's picture ─► batched ─► classifier ─► rejector ─► smoother ─► event log
 
 Items keep their order from end to end, and an error of the source travels in that order too, as the end of its items.
-So the events are the same for every batch size, and what was seen before an error is in the log.
+So the events are the same for every batch size, and what was seen before an error is in the log. A run that was stopped
+goes on from the last checkpoint of its log (`resume`).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from itertools import chain, groupby
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from streamfilter.buffering import batched, prefetch
 from streamfilter.config import RunConfig
-from streamfilter.errors import SourceError
-from streamfilter.gate import make_gate
-from streamfilter.sampler import make_sampler
+from streamfilter.errors import SinkError, SourceError
+from streamfilter.likeness import Leaders, decode_likeness
+from streamfilter.observing import Observation, Observed, observing, read_through, verdicts
+from streamfilter.probability import ProbabilityCurve, with_probability
+from streamfilter.resume import CHECKPOINT_S, Begun, Plan, logged_event, make_plan, spacing_s
 from streamfilter.sinks import EventLog, ModelFacts, Origin, records, run_digest
 from streamfilter.smoother import make_smoother
 from streamfilter.source import open_source
@@ -29,37 +29,66 @@ from streamfilter.source.discovery import redacted
 from streamfilter.source.opening import fingerprint
 from streamfilter.stages import Classifier, Rejector, Source, SourceFacts
 from streamfilter.summary import RunSummary, SourceResult
-from streamfilter.types import Candidate, Event, Frame, Gap, Look, Opening, Pixels, Sighting, Verdict
+from streamfilter.types import Event, Gap, Happening, Opening, Sighting, Unknown, Verdict
 
-AHEAD_BATCHES = 2
-"""How many batches the decode thread may be ahead of the network."""
+if TYPE_CHECKING:
+    from streamfilter.model import Model, Thresholds
+
+__all__ = ["Network", "Observation", "SourceRun", "Watcher", "identify", "load_network", "observing", "run", "verdicts"]
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The two stages that come from a model, what the log says of it, and the device it runs on for people."""
+    """The two stages that come from a model, what the log says of it, and the device it runs on for people.
+
+    `probability` turns the scores of events into probabilities; None: they are taken as they are.
+    """
 
     classifier: Classifier
     rejector: Rejector
     facts: ModelFacts
     device: str = ""
+    probability: ProbabilityCurve | None = None
 
 
 def load_network(path: Path, config: RunConfig) -> Network:
     """The model file's stages, on the device that `config` names. Raises `ModelError`. Imports torch."""
-    from streamfilter.classifier import make_classifier
     from streamfilter.model import load_model
-    from streamfilter.rejector import make_rejector
 
-    model = load_model(path)
-    classifier = make_classifier(model, config.classifier)
-    rejector = make_rejector(model.thresholds, config.rejector)
-    facts = ModelFacts(model.digest, model.labels, asdict(model.thresholds))
-    return Network(classifier, rejector, facts, device=classifier.compute.name)
+    return make_network(load_model(path), config)
+
+
+def make_network(model: Model, config: RunConfig) -> Network:
+    """The stages of a model, on the device that `config` names. Raises `ModelError`. Imports torch."""
+    from streamfilter.classifier import make_classifier, with_witness
+    from streamfilter.rejector import chosen_score, make_rejector, with_enrolled
+
+    perturbs = chosen_score(model.thresholds, config.rejector) == "odin"
+    classifier = make_classifier(model, config.classifier, perturbs=perturbs)
+    rejector = with_enrolled(
+        make_rejector(model.thresholds, config.rejector, model.scores), model.enrolled, config.rejector
+    )
+    facts = ModelFacts(model.digest, model.all_labels, _calibration(model.thresholds), model.promise)
+    return Network(
+        with_witness(classifier, model, config.rejector),
+        rejector,
+        facts,
+        device=classifier.compute.name,
+        probability=model.probability,
+    )
+
+
+def _calibration(thresholds: Thresholds) -> dict[str, float | None]:
+    """Temperature and thresholds by name; of the scores only the one that the model file lets decide."""
+    plain = {name: getattr(thresholds, name) for name in ("temperature", "none_class", "max_softmax", "mahalanobis")}
+    return plain | ({f"score.{thresholds.score}": thresholds.scores[thresholds.score]} if thresholds.score else {})
 
 
 class Watcher:
     """Somebody who follows a run. Does nothing: override what is of interest."""
+
+    def resumed(self, text: str) -> None:
+        """What a resumed run goes on from, in words."""
 
     def opened(self, facts: SourceFacts) -> None:
         """A source is being read."""
@@ -86,135 +115,242 @@ def identify(names: Iterable[str], *, config: RunConfig, model: ModelFacts) -> s
 def run(
     names: Sequence[str], network: Network, *, config: RunConfig, log: EventLog, watcher: Watcher | None = None
 ) -> RunSummary:
-    """Read the sources one after the other and write all that is found into the log.
+    """Read the sources one after the other and write all that is found into the log; go on where its past ends.
 
     A source that fails is told in the log and in its result; the others are read all the same. A watcher that stops the
     run has what was seen so far closed and logged. Raises `SinkError` and `ModelError`, which end everything.
     """
     watcher = watcher or Watcher()
     began_s = time.monotonic()
-    log.write(records.run_start(config, network.facts))
-    results: list[SourceResult] = []
-    for name in names:
+    plan = _planned(names, network, config=config, log=log)
+    for text in plan.said:
+        watcher.resumed(text)
+    if not plan.kept:
+        log.write(records.run_start(config, network.facts))
+    results = dict(plan.done)
+    leaders = _leaders(plan)
+    for number in plan.todo:
         if watcher.should_stop():
             break
-        results.append(_run_source(name, network, config=config, log=log, watcher=watcher))
-        watcher.closed(results[-1])
-    summary = RunSummary(tuple(results), wall_s=time.monotonic() - began_s, interrupted=watcher.should_stop())
-    _write_end(log, summary)
+        begun = plan.begun if number == plan.todo[0] else None
+        results[number] = _run_source(
+            names[number], network, config=config, log=log, watcher=watcher, leaders=leaders, begun=begun
+        )
+        watcher.closed(results[number])
+    summary = RunSummary(
+        tuple(result for _, result in sorted(results.items())),
+        wall_s=time.monotonic() - began_s,
+        interrupted=watcher.should_stop() and not plan.is_over,
+        is_resumed=bool(plan.kept),
+    )
+    if not plan.is_over:
+        _write_end(log, summary)
     return summary
 
 
-def _run_source(name: str, network: Network, *, config: RunConfig, log: EventLog, watcher: Watcher) -> SourceResult:
+def _planned(names: Sequence[str], network: Network, *, config: RunConfig, log: EventLog) -> Plan:
+    """What is to be done; the log is taken back to what is kept of it."""
+    plan = make_plan(
+        log.past,
+        names,
+        config=config,
+        model=network.facts,
+        fingerprints=[_fingerprint(name) for name in names] if log.past.lines else (),
+        retry=lambda name: _failure(name, config),
+    )
+    if log.past.lines or log.past.lost:
+        log.keep(plan.kept)
+    return plan
+
+
+def _failure(name: str, config: RunConfig) -> str | None:
+    """Why a source cannot be opened or read to its end; None when it can."""
     try:
-        source = open_source(name, config.source, keyframes_only=config.sampler.rate == "keyframes")
+        with _opened(name, config) as source:
+            read_through(source)
     except SourceError as error:
-        log.write(records.source_failed(error), source=redacted(name))
-        return SourceResult(redacted(name), error=error)
+        return str(error)
+    return None
+
+
+def _opened(name: str, config: RunConfig) -> Source:
+    return open_source(name, config.source, keyframes_only=config.sampler.rate == "keyframes")
+
+
+def _leaders(plan: Plan) -> Leaders:
+    """The clusters of unknown regions that the kept part of the log tells of."""
+    leaders = Leaders()
+    for line in plan.kept:
+        if line.record["type"] == "event_close" and line.record["label"] is None:
+            leaders.join(line.record["event_id"], decode_likeness(line.record["likeness"]))
+    return leaders
+
+
+def _run_source(
+    name: str,
+    network: Network,
+    *,
+    config: RunConfig,
+    log: EventLog,
+    watcher: Watcher,
+    leaders: Leaders,
+    begun: Begun | None,
+) -> SourceResult:
+    try:
+        source = _opened(name, config)
+    except SourceError as error:
+        log.write(records.source_failed(error, fingerprint=_fingerprint(name)), source=redacted(name))
+        return SourceResult(redacted(name), events=begun.events if begun else (), error=error)
     with source:
-        return SourceRun(source, network, config=config, log=log, watcher=watcher).run()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Prepared:
-    """A look that is ready for the network; `pixels` is None where the verdict of the look before still holds."""
-
-    time_s: float
-    pts: int
-    cuts_s: tuple[float, ...]
-    pixels: Pixels | None
-
-
-_Item = _Prepared | Gap
+        run_ = SourceRun(source, network, config=config, log=log, watcher=watcher, leaders=leaders, begun=begun)
+        return run_.run()
 
 
 class SourceRun:
-    """One source on its way through all stages."""
+    """One source on its way through all stages, from its beginning or on from a checkpoint."""
 
-    def __init__(self, source: Source, network: Network, *, config: RunConfig, log: EventLog, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        source: Source,
+        network: Network,
+        *,
+        config: RunConfig,
+        log: EventLog,
+        watcher: Watcher,
+        leaders: Leaders | None = None,
+        begun: Begun | None = None,
+    ) -> None:
         self._source = source
         self._network = network
         self._config = config
         self._log = log
         self._watcher = watcher
+        self._leaders = leaders or Leaders()
+        self._begun = begun
         self._name = source.facts.name
         self._origin = Origin(source.facts, config.digest(), network.facts.digest)
         self._smoother = make_smoother(config.smoother)
-        self._feed = _Feed(source, network.classifier, config)
+        self._sightings: tuple[Sighting, ...] = ()
+        self._error: SourceError | None = None
         self._events: list[Event] = []
         self._looks = self._still_looks = self._gaps = 0
         self._gap_s = self._seen_s = 0.0
+        self._due_s = config.source.start_s + CHECKPOINT_S
 
     def run(self) -> SourceResult:
         """Read the source to its end, to its failure, or until the watcher stops it."""
-        self._log.write(records.source_opened(self._source.facts), source=self._name)
+        if self._begun is not None:
+            self._restore(self._begun)
+        else:
+            self._log.write(records.source_opened(self._source.facts), source=self._name)
         self._watcher.opened(self._source.facts)
-        batch = self._config.classifier.batch
-        with prefetch(self._feed.items(), AHEAD_BATCHES * batch) as items:
-            is_whole = self._take_all(batched(_with_followers(items), batch))
-        end_s = self._feed.end_s if is_whole else self._seen_s
+        known = (self._begun.looks, self._begun.judged) if self._begun is not None else (0, 0)
+        with observing(self._source, self._network.classifier, self._config, known=known) as observed:
+            items = self._counted(observed.items)
+            is_whole = self._catch_up(items, observed) and self._take_all(items)
+        self._error = observed.error
+        end_s = observed.end_s if is_whole else self._seen_s
         self._record(self._smoother.flush(end_s))
         self._write_state(end_s, is_whole=is_whole)
         return self._result(end_s)
 
-    def _take_all(self, batches: Iterable[list[list[_Item]]]) -> bool:
+    def _restore(self, begun: Begun) -> None:
+        """Be as at the checkpoint, but for what is counted again."""
+        try:
+            self._smoother.restore(begun.smoother)
+        except ValueError:
+            raise self._elsewhere(begun) from None
+        self._events = list(begun.events)
+        self._seen_s = begun.time_s
+        self._due_s = begun.time_s + spacing_s(begun.smoother)
+
+    def _catch_up(self, items: Iterable[Observation | Gap], observed: Observed) -> bool:
+        """Pass over what the log already tells, up to the checkpoint. False when the watcher stopped it."""
+        begun = self._begun
+        if begun is None:
+            return True
+        for item in items:
+            if isinstance(item, Observation):
+                self._watcher.reached(item.time_s)
+                if self._looks == begun.looks:
+                    if item.pts != begun.pts:
+                        raise self._elsewhere(begun)
+                    self._sightings = self._network.rejector.judge(item.candidates)
+                    return True
+            if self._watcher.should_stop():
+                return False
+        if observed.error is None:
+            raise self._elsewhere(begun)
+        return True
+
+    def _elsewhere(self, begun: Begun) -> SinkError:
+        return SinkError(
+            f"cannot resume {self._name}: the checkpoint at {begun.time_s:.1f} s does not fit what is decoded now "
+            "(by another FFmpeg perhaps); begin anew with --force"
+        )
+
+    def _take_all(self, observed: Iterable[Observation | Gap]) -> bool:
         """False when the watcher stopped it."""
         if self._watcher.should_stop():
             return False
-        for item in self._verdicts(batches):
+        for item in verdicts(observed, self._network.rejector, self._sightings):
             self._take(item)
             if self._watcher.should_stop():
                 return False
         return True
 
-    def _verdicts(self, batches: Iterable[list[list[_Item]]]) -> Iterator[Verdict | Gap]:
-        """Judge each look that needs the network; the still ones after it share what it says."""
-        sightings: tuple[Sighting, ...] = ()
-        for batch in batches:
-            items = list(chain.from_iterable(batch))
-            pictures = [item.pixels for item in items if isinstance(item, _Prepared) and item.pixels is not None]
-            found = self._candidates(pictures)
-            for item in items:
-                if isinstance(item, Gap):
-                    yield item
-                    continue
-                if item.pixels is not None:
-                    sightings = self._network.rejector.judge(next(found))
-                self._still_looks += item.pixels is None
-                yield Verdict(item.time_s, item.pts, sightings, item.cuts_s)
-
-    def _candidates(self, pictures: Sequence[Pixels]) -> Iterator[list[Candidate]]:
-        """The candidates of each picture.
-
-        Pictures of another size, after a change in mid-stream, are a pass of their own.
-        """
-        for _, alike in groupby(pictures, key=np.shape):
-            yield from self._network.classifier.classify(list(alike))
+    def _counted(self, observed: Iterable[Observation | Gap]) -> Iterator[Observation | Gap]:
+        for item in observed:
+            if isinstance(item, Gap):
+                self._gaps += 1
+                self._gap_s += item.end_s - item.start_s
+            else:
+                self._looks += 1
+                self._still_looks += item.is_still
+            yield item
 
     def _take(self, item: Verdict | Gap) -> None:
         if isinstance(item, Gap):
-            self._gaps += 1
-            self._gap_s += item.end_s - item.start_s
             self._record(self._smoother.gap(item))
             self._log.write(records.gap(item), source=self._name)
             return
-        self._looks += 1
         self._seen_s = item.time_s
         self._record(self._smoother.update(item))
+        if item.time_s >= self._due_s:
+            self._write_checkpoint(item)
         self._watcher.reached(item.time_s)
 
-    def _record(self, happened: Iterable[Opening | Event]) -> None:
-        for item in happened:
+    def _write_checkpoint(self, last: Verdict) -> None:
+        state = self._smoother.state()
+        judged = self._looks - self._still_looks
+        record = records.checkpoint(last.time_s, pts=last.pts, looks=self._looks, judged=judged, smoother=state)
+        self._log.write(record, source=self._name)
+        self._due_s = record["time_s"] + spacing_s(state)
+
+    def _record(self, happened: Iterable[Happening]) -> None:
+        for told in happened:
+            item = with_probability(told, self._network.probability)
             if isinstance(item, Opening):
                 self._log.write(records.event_open(item, self._origin), source=self._name)
                 continue
-            self._log.write(records.event_close(item, self._origin), source=self._name)
-            self._events.append(item)
+            if isinstance(item, Unknown):
+                self._write_unknown(item)
+                continue
+            record = records.event_close(item, self._origin)
+            self._log.write(record, source=self._name)
+            self._events.append(logged_event(record))
             self._watcher.found(item)
 
+    def _write_unknown(self, unknown: Unknown) -> None:
+        own_id = records.unknown_id(unknown, self._origin)
+        cluster = self._leaders.join(own_id, decode_likeness(unknown.likeness))
+        self._log.write(records.unknown_close(unknown, self._origin, cluster), source=self._name)
+
     def _write_state(self, end_s: float, *, is_whole: bool) -> None:
-        if self._feed.error is not None:
-            self._log.write(records.source_failed(self._feed.error), source=self._name)
+        if self._error is not None:
+            fingerprint, rejections = self._source.facts.fingerprint, self._smoother.rejections
+            record = records.source_failed(self._error, fingerprint=fingerprint, rejections=rejections)
+            self._log.write(record, source=self._name)
             return
         record = records.source_finished(
             self._source.counts,
@@ -240,64 +376,8 @@ class SourceRun:
             gap_s=self._gap_s,
             seen_s=max(0.0, end_s - self._config.source.start_s - self._gap_s),
             notes=tuple(counts.notes),
-            error=self._feed.error,
+            error=self._error,
         )
-
-
-class _Feed:
-    """The stages that run in the decode thread. `end_s` and `error` are settled once the items have ended."""
-
-    def __init__(self, source: Source, classifier: Classifier, config: RunConfig) -> None:
-        self._source = source
-        self._classifier = classifier
-        self._config = config
-        self.end_s = config.source.start_s
-        self.error: SourceError | None = None
-
-    def items(self) -> Iterator[_Item]:
-        """Looks with their pictures at the size of analysis, and gaps, in order; a source's error ends them."""
-        sampler, gate = make_sampler(self._config.sampler), make_gate(self._config.gate)
-        try:
-            for look in gate.pass_through(sampler.looks(self._watched())):
-                yield look if isinstance(look, Gap) else self._prepared(look)
-        except SourceError as error:
-            self.error = error
-
-    def _watched(self) -> Iterator[Frame | Gap]:
-        """The source's items; notes where the last of them ends."""
-        rate_hz = self._source.facts.rate_hz
-        before_s: float | None = None
-        for item in self._source.frames():
-            if isinstance(item, Gap):
-                self.end_s = max(self.end_s, item.end_s)
-            else:
-                distance_s = 0.0 if before_s is None else item.time_s - before_s
-                self.end_s = self._bounded(item.time_s + (1 / rate_hz if rate_hz else distance_s))
-                before_s = item.time_s
-            yield item
-
-    def _bounded(self, time_s: float) -> float:
-        last_s = self._config.source.end_s
-        return time_s if last_s is None else min(time_s, last_s)
-
-    def _prepared(self, look: Look) -> _Prepared:
-        frame, picture = look.frame, look.frame.picture
-        pixels = None
-        if not look.is_still:
-            pixels = picture.rgb(*self._classifier.analysis_size(picture.width, picture.height))
-        return _Prepared(frame.time_s, frame.pts, look.cuts_s, pixels)
-
-
-def _with_followers(items: Iterable[_Item]) -> Iterator[list[_Item]]:
-    """Each look that needs the network with the items behind it that don't, so that batches are full of the former."""
-    group: list[_Item] = []
-    for item in items:
-        if group and isinstance(item, _Prepared) and item.pixels is not None:
-            yield group
-            group = []
-        group.append(item)
-    if group:
-        yield group
 
 
 def _write_end(log: EventLog, summary: RunSummary) -> None:

@@ -17,11 +17,10 @@ from typing import Protocol, Self
 
 from streamfilter.types import (
     Candidate,
-    Event,
     Frame,
     Gap,
+    Happening,
     Look,
-    Opening,
     Pixels,
     Sighting,
     Verdict,
@@ -52,9 +51,11 @@ class SourceFacts:
 class SourceCounts:
     """What a source has met so far; the source counts, the pipeline reads.
 
-    `decode_errors` are packets that gave no picture, `damaged_frames` pictures that the decoder had to patch.
+    `packets` were read, of every stream: as long as it grows, the source is alive. `decode_errors` are packets that
+    gave no picture, `damaged_frames` pictures that the decoder had to patch.
     """
 
+    packets: int = 0
     frames: int = 0
     decode_errors: int = 0
     damaged_frames: int = 0
@@ -113,11 +114,11 @@ class Rejector(Protocol):
 class Smoother(Protocol):
     """Turns sightings over time into events."""
 
-    def update(self, verdict: Verdict) -> list[Opening | Event]: ...
+    def update(self, verdict: Verdict) -> list[Happening]: ...
 
-    def gap(self, gap: Gap) -> list[Opening | Event]: ...
+    def gap(self, gap: Gap) -> list[Happening]: ...
 
-    def flush(self, end_s: float) -> list[Opening | Event]:
+    def flush(self, end_s: float) -> list[Happening]:
         """The stream ended at `end_s`: close what is open."""
 
     @property

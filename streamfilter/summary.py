@@ -44,11 +44,15 @@ class LabelTotal:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A whole run. `wall_s` is for people only: it never goes into the log."""
+    """A whole run. `wall_s` is for people only: it never goes into the log.
+
+    `is_resumed`: part of it was done before, in a time that is not known.
+    """
 
     sources: tuple[SourceResult, ...]
     wall_s: float
     interrupted: bool = False
+    is_resumed: bool = False
 
     @property
     def labels(self) -> list[LabelTotal]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
 
@@ -126,7 +127,47 @@ class Rejection(enum.StrEnum):
     NONE_CLASS = "none_class"
     LOW_SOFTMAX = "low_softmax"
     FAR = "far"
+    TAKEN = "taken"
     UNSTABLE = "unstable"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """What the network says of `n` windows: all that a rejection score may look at.
+
+    `logits`: `(n, C+1)` float32, the labels in order and then none of the above, before any temperature. `embeddings`:
+    `(n, E)` float32, the mean over the window's cells. `cells`: `(n,)` float64, the window's area in cells.
+    `perturbed`: `(n, C+1)` float32, the logits of the same windows in a picture that the ODIN score perturbed; None
+    where it does not decide.
+    """
+
+    logits: NDArray[np.float32]
+    embeddings: NDArray[np.float32]
+    cells: NDArray[np.float64]
+    perturbed: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        if not len(self.logits) == len(self.embeddings) == len(self.cells):
+            raise ValueError(f"{len(self.logits)} logits, {len(self.embeddings)} embeddings, {len(self.cells)} areas")
+
+    def __len__(self) -> int:
+        return len(self.logits)
+
+    def rows(self, wanted: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Features:
+        """Some of the windows."""
+        perturbed = None if self.perturbed is None else self.perturbed[wanted]
+        return Features(self.logits[wanted], self.embeddings[wanted], self.cells[wanted], perturbed)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Features]) -> Features:
+        """The windows of all parts, in order; at least one part. Perturbed logits where all of them have some."""
+        perturbed = [part.perturbed for part in parts if part.perturbed is not None]
+        return cls(
+            np.concatenate([part.logits for part in parts]),
+            np.concatenate([part.embeddings for part in parts]),
+            np.concatenate([part.cells for part in parts]),
+            np.concatenate(perturbed) if len(perturbed) == len(parts) else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +177,9 @@ class Candidate:
     `label` is the likeliest known label, `softmax` its temperature-scaled probability, `none_probability` that of the
     none-of-the-above class; `distance` is the Mahalanobis distance to `label`'s mean, and `distance_percentile` the
     share (0 to 100) of the label's own validation examples that lie nearer than this one. `sharpness` is the variance
-    of the Laplacian of the box's luma at analysis size.
+    of the Laplacian of the box's luma at analysis size. `features` are those of its one window, for the rejector's
+    scores; a classifier that is no network has none. `inliers`: how many local features fit a picture of the label
+    under one homography; None where nobody looked.
     """
 
     box: Box
@@ -148,6 +191,8 @@ class Candidate:
     runner_up: str | None = None
     runner_up_softmax: float = 0.0
     sharpness: float = 0.0
+    inliers: int | None = None
+    features: Features | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,3 +291,19 @@ class Event:
     def __post_init__(self) -> None:
         if not self.end_s > self.start_s:
             raise ValueError(f"event of {self.label!r} ends at {self.end_s} s, not after its start at {self.start_s} s")
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A region that was rejected, and yet stayed: a logo, perhaps, that nobody has taught.
+
+    The label of `event` is only what it was rejected for at first, its score that of such a label. `likeness` is the
+    network's embedding of it, as `likeness` writes it.
+    """
+
+    event: Event
+    likeness: str
+
+
+Happening = Opening | Event | Unknown
+"""What a smoother tells."""

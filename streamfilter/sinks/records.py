@@ -10,16 +10,20 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from streamfilter import __version__
 from streamfilter.config import RunConfig
 from streamfilter.errors import StreamFilterError
+from streamfilter.promise import Promise
 from streamfilter.stages import SourceCounts, SourceFacts
-from streamfilter.types import Box, Candidate, Event, Evidence, Exposure, Gap, Opening, TrackPoint
+from streamfilter.types import Box, Candidate, Event, Evidence, Exposure, Gap, Opening, TrackPoint, Unknown
 
 Record = dict[str, Any]
+
+STATE_VERSION = 1
+"""Of the state in a checkpoint."""
 
 ID_DIGITS = 24
 """Hexadecimal digits of an event's or a run's identity: 96 bits."""
@@ -32,6 +36,7 @@ class ModelFacts:
     digest: str
     labels: tuple[str, ...]
     calibration: Mapping[str, float | None]
+    promise: Promise | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ def run_start(config: RunConfig, model: ModelFacts) -> Record:
             "digest": model.digest,
             "labels": list(model.labels),
             "calibration": {name: _number(value) for name, value in sorted(model.calibration.items())},
+            "promise": None if model.promise is None else _promise(model.promise, config),
         },
     }
 
@@ -108,9 +114,18 @@ def source_finished(
     }
 
 
-def source_failed(error: StreamFilterError) -> Record:
-    """A source could not be opened, or not be read to its end."""
-    return {"type": "source_state", "state": "failed", "error": str(error), "exit_code": error.exit_code}
+def source_failed(
+    error: StreamFilterError, *, fingerprint: str = "", rejections: Mapping[str, int] | None = None
+) -> Record:
+    """A source could not be opened, or not be read to its end; `rejections` before that."""
+    return {
+        "type": "source_state",
+        "state": "failed",
+        "fingerprint": fingerprint,
+        "error": str(error),
+        "exit_code": error.exit_code,
+        "rejections": dict(sorted((rejections or {}).items())),
+    }
 
 
 def event_open(opening: Opening, origin: Origin) -> Record:
@@ -145,14 +160,41 @@ def event_close(event: Event, origin: Origin) -> Record:
     }
 
 
+def unknown_id(unknown: Unknown, origin: Origin) -> str:
+    """The identity of an appearance without a label."""
+    return event_id(replace(unknown.event, label=""), origin)
+
+
+def unknown_close(unknown: Unknown, origin: Origin, cluster: str) -> Record:
+    """A region that was rejected and stayed is over. `cluster` is the id of the first one that looked like it.
+
+    What it was rejected for stands as the runner-up.
+    """
+    event, best = unknown.event, unknown.event.best
+    looked_like = replace(best, runner_up=best.label, runner_up_softmax=best.softmax)
+    return event_close(event, origin) | {
+        "event_id": unknown_id(unknown, origin),
+        "label": None,
+        "score": _number(1 - event.score),
+        "peak": _peak(looked_like),
+        "cluster": cluster,
+        "likeness": unknown.likeness,
+    }
+
+
 def gap(lost: Gap) -> Record:
     """Stream time in which frames were lost."""
     return {"type": "gap", "start_s": _seconds(lost.start_s), "end_s": _seconds(lost.end_s), "cause": lost.cause}
 
 
-def checkpoint(time_s: float) -> Record:
-    """All that ended before `time_s` of this source is in the log."""
-    return {"type": "checkpoint", "time_s": _seconds(time_s)}
+def checkpoint(time_s: float, *, pts: int, looks: int, judged: int, smoother: Any) -> Record:
+    """All that ended before `time_s` of this source is in the log; what a resumed run needs to go on from here.
+
+    `pts` is that of the last look, `looks` how many there were and `judged` how many of them the network looked at,
+    `smoother` its state.
+    """
+    state = {"v": STATE_VERSION, "pts": pts, "looks": looks, "judged": judged, "smoother": smoother}
+    return {"type": "checkpoint", "time_s": _seconds(time_s), "resume": state}
 
 
 def run_end(
@@ -166,6 +208,20 @@ def run_end(
         "interrupted": interrupted,
         "events": dict(sorted(events.items())),
         "rejections": dict(sorted(rejections.items())),
+    }
+
+
+def _promise(promise: Promise, config: RunConfig) -> Record:
+    events = promise.false_events
+    return {
+        "false_events_per_hour": None if events is None else _number(events.per_hour),
+        "confidence": None if events is None else _number(events.confidence),
+        "events": None if events is None else events.events,
+        "hours": None if events is None else _number(events.hours),
+        "clips": None if events is None else events.clips,
+        "lost_share": {kept.label: _number(kept.lost_share) for kept in promise.kept},
+        "footage": promise.footage,
+        "broken_by": promise.broken_by(config),
     }
 
 

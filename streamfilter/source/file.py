@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
@@ -49,10 +50,12 @@ class FileSource:
         self._config = config
         self._keyframes_only = keyframes_only
         self._converter = Converter()
+        self._frames: Generator[Frame | Gap] | None = None
         self._reading = begin_reading(name, config, keyframes_only=keyframes_only)
         try:
             self.counts = self._reading.counts
             self.facts = self._describe(self._reading)
+            self._size = Path(name).stat().st_size
         except BaseException:
             self._reading.container.close()
             raise
@@ -63,7 +66,9 @@ class FileSource:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._reading.container.close()
+        # A read that hangs in another thread still uses the container: better never closed than under its feet.
+        if self._frames is None or inspect.getgeneratorstate(self._frames) != inspect.GEN_RUNNING:
+            self._reading.container.close()
 
     def __repr__(self) -> str:
         return f"FileSource({self._name!r})"
@@ -71,8 +76,13 @@ class FileSource:
     def frames(self) -> Iterator[Frame | Gap]:
         """Frames from `start_s` to `end_s` in time order, and a `Gap` where some were lost. Can be read once.
 
-        Raises `SourceError` for a picture larger than `max_pixels`, and when there is no picture in the asked time.
+        Raises `SourceError` for a picture larger than `max_pixels`, when there is no picture in the asked time, when
+        the file cannot be read on, and when it is cut short meanwhile.
         """
+        self._frames = self._read()
+        return self._frames
+
+    def _read(self) -> Generator[Frame | Gap]:
         watch = LossWatch(self._reading, keyframes_only=self._keyframes_only)
         for item, moment in self._placed(watch):
             if self._config.end_s is not None and moment.time_s >= self._config.end_s:
@@ -82,9 +92,21 @@ class FileSource:
                 yield from gaps
                 yield self._frame(item, moment)
         else:
+            self._check_length()
             yield from watch.after_all()
         if not self.counts.frames:
             raise self._nothing_there()
+
+    def _check_length(self) -> None:
+        """A file that was deleted meanwhile could be read all the same; one that is shorter now could not."""
+        try:
+            size = Path(self._name).stat().st_size
+        except OSError:
+            return
+        if size < self._size:
+            raise SourceError(
+                f"{self._name} was cut from {self._size} to {size} bytes while it was read; fetch it anew"
+            )
 
     def _placed(self, watch: LossWatch) -> Iterator[tuple[Decoded, Moment]]:
         clock = self._reading.clock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -11,11 +12,14 @@ from av.container import InputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from streamfilter.errors import SourceError
 from streamfilter.stages import SourceCounts
 
 # So many packets in a row without a picture, or reads that fail, and the rest of the file is given up.
 _MOST_PACKETS_IN_VAIN = 5000
 _MOST_BAD_READS = 50
+# What the operating system says when the disk or the share under a file is gone: no damage of the video.
+_DISK_ERRORS = frozenset({errno.EIO, errno.ENXIO, errno.ENODEV, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,9 @@ class PacketDecoder:
         while True:
             try:
                 yield from self._container.demux()
-            except FFmpegError:
+            except FFmpegError as error:
+                if error.errno in _DISK_ERRORS:
+                    raise self._broken_off(error) from None
                 bad_reads += 1
                 self._count_error()
                 if bad_reads > _MOST_BAD_READS:
@@ -88,7 +94,12 @@ class PacketDecoder:
             else:
                 return
 
+    def _broken_off(self, error: FFmpegError) -> SourceError:
+        name = self._container.name.removeprefix("file:")
+        return SourceError(f"cannot read on in {name}: {error.strerror}; check the disk or the network, then --resume")
+
     def _see(self, packet: Packet[Stream]) -> None:
+        self._counts.packets += 1
         pts = packet.pts if self._has_pts else packet.dts
         if pts is None or packet.is_discard:
             return

@@ -1,0 +1,44 @@
+"""Faults on purpose: seeded campaigns against `streamfilter run`, repeatable for a minute or a night.
+
+    python scripts/fault_bench.py kills --count 200 --seed 0     kill -9 at random moments, resume, compare every byte
+    python scripts/fault_bench.py disk --count 50 --seed 0       a disk that fills up: one clear error, resume, compare
+
+Each prints what was tried and what went wrong, trial by trial with what repeats it, and ends with exit code 1 when
+anything did. A campaign is a module in scripts/faults/ with a `run(subject, trials) -> Tally`.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+from faults import disk, kills
+from faults.subject import make_subject
+from faults.tally import Trials
+
+CAMPAIGNS = {"kills": kills.run, "disk": disk.run}
+
+
+@click.command()
+@click.argument("campaign", type=click.Choice(sorted(CAMPAIGNS)))
+@click.option("--count", default=20, show_default=True, help="How many faults.")
+@click.option("--seed", default=0, show_default=True, help="Same seed, same faults; their moments vary a little.")
+@click.option("--minutes", default=None, type=float, help="Stop after this long.")
+@click.option("--keep", default=None, type=click.Path(path_type=Path), help="A folder for the files; kept.")
+@click.option("--real", is_flag=True, help="Run the demo's model, not a stand-in that costs nothing.")
+def main(campaign: str, *, count: int, seed: int, minutes: float | None, keep: Path | None, real: bool) -> None:
+    """Run one CAMPAIGN."""
+    with tempfile.TemporaryDirectory(prefix="fault_bench_") as scratch:
+        folder = (keep or Path(scratch)).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        trials = Trials(count, seed=seed, minutes=minutes, say=click.echo)
+        tally = CAMPAIGNS[campaign](make_subject(folder, is_real=real), trials)
+    for line in tally.lines():
+        click.echo(line)
+    sys.exit(1 if tally.findings else 0)
+
+
+if __name__ == "__main__":
+    main()

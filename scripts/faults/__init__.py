@@ -1,0 +1,9 @@
+"""Campaigns of `scripts/fault_bench.py` and what they share.
+
+subject.py   what is run: small clips, a model, and the log that it must come to
+process.py   `streamfilter` in processes that can be killed, sabotaged and starved
+stand_in.py  a network that costs nothing
+tally.py     which trials there are, and what came of them
+kills.py     kill -9 at random moments
+disk.py      a disk that is full
+"""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax as scipy_softmax
 
@@ -16,18 +18,18 @@ from streamfilter.classifier.windows import window_boxes, window_grid
 from streamfilter.model import NetworkShape
 from streamfilter.model.network import DenseOutput
 from streamfilter.rejector.mahalanobis import fit_mahalanobis, mahalanobis
+from streamfilter.rejector.softmax import softmax
 from streamfilter.training.batches import Batch
 from streamfilter.training.calibrate import (
     FEW_WINDOWS,
-    HIGHEST_SOFTMAX,
     fit_statistics,
     fit_temperature,
     fit_thresholds,
-    softmax,
 )
 from streamfilter.training.scenes import SceneFacts
 from streamfilter.training.targets import overlaps, scene_targets
 from streamfilter.training.validation import FOUND_IOU, Found, figures, search
+from streamfilter.types import Features
 
 CLASSES = 3
 
@@ -41,13 +43,16 @@ def found(seed: int = 0, logos: int = 60, strangers: int = 50, *, heat: float = 
     strange = rng.normal(0, 1.2, (strangers, CLASSES + 1))
     strange[:, CLASSES] += 2.0
     return Found(
-        logits=(logits * heat).astype(np.float32),
+        known=windows(logits * heat, rng.normal(0, 1, (logos, 6)) + labels[:, None]),
         labels=labels,
         heights=rng.uniform(0.05, 0.8, logos),
-        embeddings=(rng.normal(0, 1, (logos, 6)) + labels[:, None]).astype(np.float32),
-        strange_logits=(strange * heat).astype(np.float32),
-        strange_embeddings=rng.normal(0, 1, (strangers, 6)).astype(np.float32),
+        strange=windows(strange * heat, rng.normal(0, 1, (strangers, 6))),
     )
+
+
+def windows(logits: NDArray[np.floating[Any]], embeddings: NDArray[np.floating[Any]]) -> Features:
+    """Windows of 16 cells."""
+    return Features(logits.astype(np.float32), embeddings.astype(np.float32), np.full(len(logits), 16.0))
 
 
 def empty() -> Found:
@@ -57,19 +62,19 @@ def empty() -> Found:
 @pytest.mark.parametrize("heat", [0.5, 1.0, 3.0])
 def test_the_temperature_is_the_one_scipy_finds(heat: float) -> None:
     data = found(logos=400, heat=heat)
-    logits, labels = data.logits.astype(np.float64), data.labels
+    logits, labels = data.known.logits.astype(np.float64), data.labels
 
     def loss(log_temperature: float) -> float:
         chances = scipy_softmax(logits / np.exp(log_temperature), axis=1)
         return float(-np.log(chances[np.arange(len(labels)), labels]).mean())
 
     theirs = float(np.exp(minimize_scalar(loss, bounds=(np.log(0.25), np.log(8.0)), method="bounded").x))
-    assert fit_temperature(data.logits, labels) == pytest.approx(theirs, rel=0.03)
+    assert fit_temperature(data.known.logits, labels) == pytest.approx(theirs, rel=0.03)
 
 
 def test_a_hotter_network_needs_a_proportionally_higher_temperature() -> None:
     cold, hot = found(logos=300), found(logos=300, heat=2.0)
-    ratio = fit_temperature(hot.logits, hot.labels) / fit_temperature(cold.logits, cold.labels)
+    ratio = fit_temperature(hot.known.logits, hot.labels) / fit_temperature(cold.known.logits, cold.labels)
     assert ratio == pytest.approx(2.0, rel=0.05)
 
 
@@ -81,40 +86,21 @@ def test_probabilities_are_scipys(seed: int, temperature: float) -> None:
     assert softmax(logits[:0], temperature).shape == (0, 4)
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.integers(1, 300), st.sampled_from([0.002, 0.02, 0.1, 0.4]))
-def test_no_more_than_the_false_share_of_strange_scenes_pass(seed: int, strangers: int, false_share: float) -> None:
-    data = found(seed, logos=20, strangers=strangers)
-    thresholds = fit_thresholds(data, fit_statistics(data, data, CLASSES), false_share=false_share)
-    best = softmax(data.strange_logits, thresholds.temperature)[:, :-1].max(axis=1)
-    if thresholds.max_softmax < HIGHEST_SOFTMAX:
-        assert (best >= thresholds.max_softmax).sum() <= false_share * strangers
-    assert 0.5 <= thresholds.max_softmax <= HIGHEST_SOFTMAX
-
-
-def test_equal_strangers_do_not_slip_through_together() -> None:
-    data = found()
-    strange = np.tile(np.array([[3.0, 0, 0, 0]], np.float32), (50, 1))
-    alike = Found(data.logits, data.labels, data.heights, data.embeddings, strange, data.strange_embeddings)
-    thresholds = fit_thresholds(alike, fit_statistics(data, data, CLASSES), false_share=0.02)
-    assert softmax(strange, thresholds.temperature)[0, 0] < thresholds.max_softmax
-
-
 def test_the_distance_threshold_keeps_99_percent_of_the_logos() -> None:
     data = found(logos=500)
     statistics = fit_statistics(data, data, CLASSES)
-    thresholds = fit_thresholds(data, statistics, false_share=0.01)
+    thresholds = fit_thresholds(data, statistics)
     means, whitening = statistics.means.double().numpy(), statistics.whitening.double().numpy()
-    own = mahalanobis(data.embeddings, means, whitening)[np.arange(500), data.labels]
+    own = mahalanobis(data.known.embeddings, means, whitening)[np.arange(500), data.labels]
     assert (own <= thresholds.mahalanobis).mean() == pytest.approx(0.99, abs=0.003)
 
 
 def test_statistics_are_those_of_the_taught_logos_and_percentiles_of_the_held_ones() -> None:
     taught, held = found(1, logos=90), found(2, logos=90)
     statistics = fit_statistics(taught, held, CLASSES)
-    means, whitening = fit_mahalanobis(taught.embeddings, taught.labels, CLASSES)
+    means, whitening = fit_mahalanobis(taught.known.embeddings, taught.labels, CLASSES)
     assert np.allclose(statistics.means.numpy(), means, atol=1e-5)
-    distances = mahalanobis(held.embeddings, means, whitening)
+    distances = mahalanobis(held.known.embeddings, means, whitening)
     for label in range(CLASSES):
         own = distances[held.labels == label, label]
         assert np.allclose(statistics.quantiles[label].numpy(), np.percentile(own, np.arange(101)), atol=1e-4)
@@ -125,23 +111,18 @@ def test_a_label_with_few_validation_windows_takes_the_percentiles_of_all() -> N
     held = found(2, logos=60)
     rare = np.flatnonzero(held.labels == 1)[: FEW_WINDOWS - 1]
     kept = np.concatenate([rare, np.flatnonzero(held.labels != 1)])
-    few = Found(
-        held.logits[kept],
-        held.labels[kept],
-        held.heights[kept],
-        held.embeddings[kept],
-        held.strange_logits,
-        held.strange_embeddings,
-    )
+    few = Found(held.known.rows(kept), held.labels[kept], held.heights[kept], held.strange)
     statistics = fit_statistics(found(1), few, CLASSES)
-    distances = mahalanobis(few.embeddings, statistics.means.double().numpy(), statistics.whitening.double().numpy())
+    distances = mahalanobis(
+        few.known.embeddings, statistics.means.double().numpy(), statistics.whitening.double().numpy()
+    )
     everyone = distances[np.arange(len(kept)), few.labels]
     assert np.allclose(statistics.quantiles[1].numpy(), np.percentile(everyone, np.arange(101)), atol=1e-3)
 
 
 def test_without_validation_pictures_the_thresholds_are_plain_and_nothing_is_far() -> None:
     statistics = fit_statistics(found(), empty(), CLASSES)
-    thresholds = fit_thresholds(empty(), statistics, false_share=0.01)
+    thresholds = fit_thresholds(empty(), statistics)
     assert (thresholds.temperature, thresholds.max_softmax) == (1.0, 0.5)
     assert np.isinf(thresholds.mahalanobis)
     assert figures(empty()) == {"recall": 0.0, "recall_small": 0.0, "accuracy": 0.0}
@@ -152,7 +133,7 @@ def test_figures_count_what_is_right_and_surer_than_the_strangers() -> None:
     strange = np.array([[3, 0, 0, 0]] * 3, np.float32)
     embeddings = np.zeros((4, 6), np.float32)
     heights = np.array([0.5, 0.1, 0.1, 0.5])
-    data = Found(logits, np.array([0, 1, 2, 1]), heights, embeddings, strange, embeddings[:3])
+    data = Found(windows(logits, embeddings), np.array([0, 1, 2, 1]), heights, windows(strange, embeddings[:3]))
     assert figures(data) == {"recall": 0.5, "recall_small": 0.5, "accuracy": 0.75}
 
 
@@ -187,9 +168,9 @@ def test_search_finds_the_best_window_of_every_logo_and_the_likeliest_of_every_o
     near = windows[overlaps(window_boxes(windows, *grid), boxes)[1][:, 0] >= FOUND_IOU]
     best = max((mean(0, window) for window in near), key=lambda cells: float(cells[:4].softmax(0)[2]))
     assert data.labels.tolist() == [2], "what is not taught and what no window fits is not looked for"
-    assert np.allclose(data.logits[0], best[:4], atol=1e-4)
-    assert np.allclose(data.embeddings[0], best, atol=1e-4)
+    assert np.allclose(data.known.logits[0], best[:4], atol=1e-4)
+    assert np.allclose(data.known.embeddings[0], best, atol=1e-4)
     assert data.heights.tolist() == [0.5]
     strangest = max((mean(1, window) for window in windows), key=lambda cells: float(cells[:4].softmax(0)[:3].max()))
-    assert np.allclose(data.strange_logits, strangest[None, :4], atol=1e-4)
-    assert np.allclose(data.strange_embeddings, strangest[None], atol=1e-4)
+    assert np.allclose(data.strange.logits, strangest[None, :4], atol=1e-4)
+    assert np.allclose(data.strange.embeddings, strangest[None], atol=1e-4)

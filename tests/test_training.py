@@ -25,7 +25,6 @@ from streamfilter.console import Console, Progress
 from streamfilter.errors import DatasetError, ModelError
 from streamfilter.model import NetworkShape, build_network, load_model, model_info
 from streamfilter.training import batches as batches_module
-from streamfilter.training import train as train_module
 from streamfilter.training.backbone import load_backbone
 from streamfilter.training.batches import FreshScenes, KeptScenes, compose_batch, keep_scenes
 from streamfilter.training.loop import Plan, Trainer, set_training_mode
@@ -45,6 +44,7 @@ SETTINGS = {
     "min_side": 0.6,
     "scenes": 24,
     "validation_scenes": 10,
+    "closer_scenes": 60,
     "epochs": 2,
     "batch": 8,
     "reduced": 8,
@@ -280,7 +280,7 @@ def test_a_disk_without_room_for_the_scenes_is_told_before_it_is_full(
 def test_too_few_logos_for_statistics_is_one_clear_error(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train_module, "unmarked_labels", lambda *_: frozenset())
+    monkeypatch.setattr("streamfilter.training.composers.unmarked_labels", lambda *_: frozenset())
     shutil.copytree(folder / "known" / "Plain", tmp_path / "known" / "Plain")
     config = TrainConfig(**{**SETTINGS, "tune": "head", "epochs": 1})  # type: ignore[arg-type]
     data = TrainingData(tmp_path / "known", negatives=(folder / "negatives",))

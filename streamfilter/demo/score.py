@@ -9,27 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamfilter.demo.clip import Appearance
+from streamfilter.evaluation.times import Span
 
 TICK_S = 0.04
-
-
-class Span(Protocol):
-    """A stretch of time with a label: an event."""
-
-    @property
-    def label(self) -> str: ...
-
-    @property
-    def start_s(self) -> float: ...
-
-    @property
-    def end_s(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Random marks that belong to no label: the unknowns that the demo model is trained against.
 
 Plain ones are stacked from discs, rings, polygons, stars, bars, waves, crosses and letters in random palettes, the
-taught marks' palettes among them. Near ones are a taught mark gone wrong: other colours, another inside, one piece.
-None of these outlines occurs in `marks.UNTAUGHT`, so the strangers of the demo clip are new to the model.
+taught marks' palettes among them. Near ones are a taught mark gone wrong: other colours, another inside, another
+outline, one piece. None of these outlines occurs in `marks.UNTAUGHT`, so the strangers of the demo clip are new to
+the model.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from streamfilter.demo.shapes import (
 from streamfilter.training.scribble import FONTS
 from streamfilter.types import Pixels
 
-NEAR_SHARE = 0.4
+NEAR_SHARE = 0.5
 """Share of random marks that are a taught mark gone wrong."""
 
 _RECOLOURED_FROM = 90.0
@@ -58,10 +59,12 @@ def near_stranger(rng: Generator) -> Mark:
     """A taught mark gone wrong, clearly enough that a person would not take it for the mark."""
     mark = TAUGHT[int(rng.integers(len(TAUGHT)))]
     kind = rng.random()
-    if kind < 0.45:
+    if kind < 0.35:
         return _recoloured(rng, mark)
-    if kind < 0.85:
+    if kind < 0.65:
         return _other_inside(rng, mark)
+    if kind < 0.9:
+        return _other_plate(rng, mark)
     return Mark("piece", mark.aspect, (mark.layers[int(rng.integers(len(mark.layers)))],))
 
 
@@ -203,6 +206,15 @@ def _other_inside(rng: Generator, mark: Mark) -> Mark:
         colour = mark.layers[-1 - index % len(mark.layers)].colour
         inside.append(Layer(colour, _shape(rng, x, 0.5, size, kinds=_STRANGE_KINDS)))
     return Mark("inside", mark.aspect, (plate, *inside))
+
+
+def _other_plate(rng: Generator, mark: Mark) -> Mark:
+    """The mark's colours in their places, with another outline: a shape or two in the first colour's stead."""
+    middle, size = mark.aspect / 2, 0.49
+    plate = _shape(rng, middle, 0.5, size, kinds=_STRANGE_KINDS)
+    inside = _shape(rng, middle, float(rng.uniform(0.4, 0.6)), size * float(rng.uniform(0.3, 0.6)))
+    layers = [Layer(mark.layers[0].colour, plate), Layer(mark.layers[-1].colour, inside)]
+    return Mark("plate", mark.aspect, tuple(layers))
 
 
 def _shape_layer(rng: Generator, mark: Mark, *, size: float) -> Layer:

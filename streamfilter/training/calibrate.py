@@ -14,8 +14,6 @@ FEW_WINDOWS = 8
 """A label with fewer validation windows takes the distances of all labels for its percentiles."""
 KEPT_BY_DISTANCE = 99.0
 """Percentile of the right labels' distances up to which nothing is called far."""
-HIGHEST_SOFTMAX = 0.99
-"""A higher threshold would reject nearly every logo."""
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
@@ -32,9 +30,9 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
 
 def fit_statistics(taught: Found, validation: Found, classes: int) -> Statistics:
     """Means and whitening from taught logos, percentiles of the distances from validation logos."""
-    means, whitening = fit_mahalanobis(taught.embeddings, taught.labels, classes)
+    means, whitening = fit_mahalanobis(taught.known.embeddings, taught.labels, classes)
     source = validation if len(validation.labels) else taught
-    distances = mahalanobis(source.embeddings, means, whitening)[np.arange(len(source.labels)), source.labels]
+    distances = mahalanobis(source.known.embeddings, means, whitening)[np.arange(len(source.labels)), source.labels]
     steps = np.arange(101)
     quantiles = np.tile(np.percentile(distances, steps), (classes, 1))
     for label in range(classes):
@@ -46,36 +44,19 @@ def fit_statistics(taught: Found, validation: Found, classes: int) -> Statistics
     )
 
 
-def fit_thresholds(validation: Found, statistics: Statistics, *, false_share: float) -> Thresholds:
-    """Thresholds at which at most `false_share` of the scenes without a known logo yield one.
+def fit_thresholds(validation: Found, statistics: Statistics) -> Thresholds:
+    """The temperature, and gates: a label has to be likelier right than wrong, and no farther than it ever is.
 
-    The softmax threshold carries that promise alone, as far as `HIGHEST_SOFTMAX`; the distance threshold keeps
-    `KEPT_BY_DISTANCE` percent of the logos.
+    The distance keeps `KEPT_BY_DISTANCE` percent of the logos. How unfamiliar anything may be is for the scores to say,
+    whose thresholds `training.rejection` fits.
     """
-    none = validation.logits.shape[1] - 1
-    logits = np.concatenate([validation.logits, validation.strange_logits])
-    labels = np.concatenate([validation.labels, np.full(len(validation.strange_logits), none)])
+    none = validation.known.logits.shape[1] - 1
+    logits = np.concatenate([validation.known.logits, validation.strange.logits])
+    labels = np.concatenate([validation.labels, np.full(len(validation.strange), none)])
     temperature = fit_temperature(logits, labels) if len(labels) else 1.0
-    strange = softmax(validation.strange_logits, temperature)[:, :-1].max(axis=1, initial=0.0)
-    softest = _just_above(np.quantile(strange, 1 - false_share, method="higher")) if len(strange) else 0.5
     far = float("inf")
     if len(validation.labels):
         means, whitening = statistics.means.double().numpy(), statistics.whitening.double().numpy()
-        own = mahalanobis(validation.embeddings, means, whitening)[np.arange(len(validation.labels)), validation.labels]
-        far = float(np.percentile(own, KEPT_BY_DISTANCE))
-    return Thresholds(
-        temperature=temperature, none_class=0.5, max_softmax=min(max(softest, 0.5), HIGHEST_SOFTMAX), mahalanobis=far
-    )
-
-
-def _just_above(threshold: np.float64) -> float:
-    """What lies at the threshold itself is not rejected, so the threshold goes past it."""
-    return float(np.nextafter(threshold, np.inf))
-
-
-def softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
-    """Probabilities `(n, C+1)` of logits at a temperature."""
-    scaled = logits.astype(np.float64) / temperature
-    scaled -= scaled.max(axis=1, keepdims=True, initial=-np.inf) if scaled.size else 0.0
-    powers = np.exp(scaled)
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+        own = mahalanobis(validation.known.embeddings, means, whitening)
+        far = float(np.percentile(own[np.arange(len(validation.labels)), validation.labels], KEPT_BY_DISTANCE))
+    return Thresholds(temperature=temperature, mahalanobis=far)

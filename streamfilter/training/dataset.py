@@ -13,7 +13,7 @@ from pathlib import Path
 
 from streamfilter.errors import DatasetError
 from streamfilter.training.boxes import BoxRow, merge_boxes, place_box, read_box_rows
-from streamfilter.training.duplicates import find_duplicate_groups
+from streamfilter.training.duplicates import find_duplicate_groups, join_shots
 from streamfilter.training.examples import Dataset, Example, Problem, ProblemKind, printable
 from streamfilter.training.folders import Found, Listing, list_folder, list_label_folders
 from streamfilter.training.pictures import PictureFacts, inspect_picture
@@ -58,7 +58,7 @@ def read_dataset(
         examples = _with_boxes(examples, boxes, roots=[root], labels=labels, listing=listing)
     if unknown_boxes is not None:
         examples = _with_boxes(examples, unknown_boxes, roots=unknown, labels=None, listing=listing)
-    examples = _without_contradictions(examples, listing)
+    examples = _joined_by_shot(_without_contradictions(examples, listing))
     _check_balance(labels, examples, listing)
     return Dataset(labels, tuple(examples), tuple(listing.problems), listing.ignored_files)
 
@@ -192,6 +192,12 @@ def _without_contradictions(examples: list[Example], listing: Listing) -> list[E
         else:
             kept.append(example)
     return kept
+
+
+def _joined_by_shot(examples: list[Example]) -> list[Example]:
+    """Pictures of one shot share a group, so that no split parts them; what they show may well differ."""
+    groups = join_shots([example.group for example in examples], [example.path.name for example in examples])
+    return [replace(example, group=group) for example, group in zip(examples, groups, strict=True)]
 
 
 def _check_balance(labels: tuple[str, ...], examples: Iterable[Example], listing: Listing) -> None:

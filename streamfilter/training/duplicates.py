@@ -12,7 +12,8 @@ much brighter or darker are not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -31,6 +32,7 @@ _CONTRAST_FLOOR = 6.0
 # A picture with less detail than this is plain or a gradient: it looks like any other plain one, which tells nothing.
 _LEAST_DETAIL = 0.15
 _ROWS_AT_ONCE = 512
+_SHOT = re.compile("shot-([0-9a-f]{24})-")
 
 
 def find_duplicate_groups(digests: Sequence[str], thumbnails: Sequence[Pixels]) -> list[int]:
@@ -39,12 +41,20 @@ def find_duplicate_groups(digests: Sequence[str], thumbnails: Sequence[Pixels]) 
     `thumbnails` are `(32, 32, 3)` uint8 RGB. Being a duplicate is made transitive by union-find.
     """
     parents = list(range(len(digests)))
-    for first, second in _same_bytes(digests):
+    for first, second in _equal(digests):
         parents[_root(parents, second)] = _root(parents, first)
     if thumbnails:
         _join_look_alikes(parents, np.stack(thumbnails).astype(np.float32))
-    numbers: dict[int, int] = {}
-    return [numbers.setdefault(_root(parents, index), len(numbers)) for index in range(len(parents))]
+    return _numbered(parents)
+
+
+def join_shots(groups: Sequence[int], names: Sequence[str]) -> list[int]:
+    """`groups` of pictures, joined where the names of their files say that they are of one shot of a video."""
+    parents = list(range(len(groups)))
+    shots = [shot_of(name) or f"picture {number}" for number, name in enumerate(names)]
+    for first, second in (*_equal(groups), *_equal(shots)):
+        parents[_root(parents, second)] = _root(parents, first)
+    return _numbered(parents)
 
 
 def _root(parents: list[int], index: int) -> int:
@@ -54,11 +64,22 @@ def _root(parents: list[int], index: int) -> int:
     return index
 
 
-def _same_bytes(digests: Iterable[str]) -> Iterator[tuple[int, int]]:
-    first: dict[str, int] = {}
-    for index, digest in enumerate(digests):
-        if first.setdefault(digest, index) != index:
-            yield first[digest], index
+def shot_of(name: str) -> str | None:
+    """The shot that a picture of `streamfilter learn` was taken from, by the beginning of its name: `shot-KEY-`."""
+    found = _SHOT.match(name)
+    return None if found is None else found[1]
+
+
+def _numbered(parents: list[int]) -> list[int]:
+    numbers: dict[int, int] = {}
+    return [numbers.setdefault(_root(parents, index), len(numbers)) for index in range(len(parents))]
+
+
+def _equal(values: Iterable[Hashable]) -> Iterator[tuple[int, int]]:
+    first: dict[Hashable, int] = {}
+    for index, value in enumerate(values):
+        if first.setdefault(value, index) != index:
+            yield first[value], index
 
 
 def _join_look_alikes(parents: list[int], colours: Floats) -> None:

@@ -61,7 +61,7 @@ def list_label_folders(root: Path, listing: Listing, *, not_labels: frozenset[Pa
             _note_loose_file(path, listing)
         elif path.resolve() in not_labels:
             continue
-        elif not _can_be_label(path.name):
+        elif not can_be_label(path.name):
             detail = "a label's name must be text without control characters or spaces at its ends; rename the folder"
             listing.report(ProblemKind.BAD_LABEL_NAME, path, detail)
         else:
@@ -123,7 +123,7 @@ def _entries(folder: Path) -> list[Path]:
         ) from None
 
 
-def _can_be_label(name: str) -> bool:
+def can_be_label(name: str) -> bool:
     """Labels go into JSON and onto terminals; format characters, which some scripts need, are no harm."""
     return name == name.strip() and not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in name)
 

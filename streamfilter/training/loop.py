@@ -11,16 +11,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from streamfilter.classifier.windows import window_grid, window_means
 from streamfilter.config import TrainConfig
 from streamfilter.errors import ModelError
 from streamfilter.model import DenseResNet
 from streamfilter.model.device import Autocast
+from streamfilter.model.network import DenseOutput, collapse
 from streamfilter.training.backbone import UNREADABLE
 from streamfilter.training.batches import Batch, Batches
-from streamfilter.training.loss import choose_windows, window_loss
+from streamfilter.training.loss import Chosen, choose_windows
+from streamfilter.training.losses.objective import make_objective
+from streamfilter.training.losses.picked import Picked, window_embeddings
 
 WARM_UP = 0.1
 """Share of the steps in which the rate rises (one cycle, Smith and Topin 2018)."""
@@ -61,6 +64,7 @@ class Trainer:
         self._groups = _tuned(network, plan.tune, config)
         self._optimiser = torch.optim.AdamW(self._groups, weight_decay=config.weight_decay, fused=True)
         total = max(2, plan.epochs * batches.steps)
+        self._objective = make_objective(network, config, steps=total)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimiser,
             [group["lr"] for group in self._groups],
@@ -104,6 +108,7 @@ class Trainer:
         self._averaged.load_state_dict(state["averaged"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._schedule.load_state_dict(state["schedule"])
+        self._objective.load_state_dict(state["objective"])
         self._best = state["best"]
         self.progress = Progress(**state["progress"])
         self._steps = self.progress.epoch * self._batches.steps
@@ -122,18 +127,34 @@ class Trainer:
     def _step(self, batch: Batch, rng: np.random.Generator, *, free_search: bool) -> float:
         with self._autocast():
             output = self._batches.forward(self._network, batch.inputs.to(self._device))
-        logits = self._network.window_logits(window_means(output.logits, self._windows), self._windows)
-        chosen = choose_windows(logits.detach(), batch, self._batches.grid, rng, free_search=free_search)
-        loss = window_loss(logits, chosen)
+        logits = self._network.class_logits(window_means(output.logits, self._windows), self._windows)
+        seen = collapse(logits.detach(), self._network.shape.labels)
+        chosen = choose_windows(seen, batch, self._batches.grid, rng, free_search=free_search)
+        loss, learned_from = self._objective(self._pick(logits, output, chosen))
         self._optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         for group in self._groups:
             nn.utils.clip_grad_norm_(group["params"], LARGEST_GRADIENT)
         self._optimiser.step()
         self._schedule.step()
+        self._objective.after_step(learned_from)
         self._steps += 1
         self._average()
         return float(loss.detach())
+
+    def _pick(self, logits: Tensor, output: DenseOutput, chosen: Chosen) -> Picked:
+        windows = self._windows[chosen.window]
+        embeddings = logits.new_zeros((len(chosen.window), 0))
+        if self._objective.needs_embeddings:
+            embeddings = window_embeddings(output.embedding, chosen.scene, windows)
+        return Picked(
+            logits=logits[chosen.scene, chosen.window],
+            embeddings=embeddings,
+            windows=windows,
+            targets=torch.tensor(chosen.target, dtype=torch.long, device=logits.device),
+            weights=torch.tensor(chosen.weight, dtype=logits.dtype, device=logits.device),
+            labels=self._network.shape.labels,
+        )
 
     def _average(self) -> None:
         keep = min(0.5 ** (1 / AVERAGE_HALF_LIFE), self._steps / (10 + self._steps))
@@ -155,6 +176,7 @@ class Trainer:
             "averaged": self._averaged.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "schedule": self._schedule.state_dict(),
+            "objective": self._objective.state_dict(),
             "best": self._best,
             "progress": asdict(self.progress),
         }
@@ -166,7 +188,7 @@ class Trainer:
 def set_training_mode(network: DenseResNet, *, from_random: bool) -> None:
     """The neck normalises by batch; a pretrained backbone keeps its statistics, a random one has none to keep."""
     network.train(from_random)
-    for part in (network.reduce, network.embed, network.head):
+    for part in (network.reduce, network.embed, network.head, network.context):
         part.train()
 
 
@@ -180,7 +202,7 @@ def _tuned(network: DenseResNet, tune: str, config: TrainConfig) -> list[dict[st
     network.requires_grad_(False)
     windows = [network.window_gain.requires_grad_(True), network.window_bias.requires_grad_(True)]
     groups: list[dict[str, Any]] = []
-    neck = [network.reduce, network.embed, network.head]
+    neck = [network.reduce, network.embed, network.head, network.context]
     groups.append({"params": windows, "lr": 10 * config.learning_rate, "weight_decay": 0.0})
     for modules, rate in ((neck, config.learning_rate), (backbone, config.backbone_rate)):
         parameters = [p.requires_grad_(True) for module in modules for p in module.parameters()]

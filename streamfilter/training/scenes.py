@@ -7,22 +7,28 @@ pasted the same way as the logos are, so that "something was pasted here" says n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamfilter.config import SyntheticConfig
 from streamfilter.training.degrade import degrade
 from streamfilter.training.examples import Example
 from streamfilter.training.paste import PixelBox, as_sprite, cut_sprite, paste, plain_ground, trimmed, would_vanish
 from streamfilter.training.pictures import load_picture
 from streamfilter.training.scribble import scribble
+from streamfilter.training.synthetic.erase import erase
+from streamfilter.training.synthetic.mix import mix
+from streamfilter.training.synthetic.recolour import recolour
+from streamfilter.training.synthetic.scramble import scramble
 from streamfilter.types import Box, Pixels
 
 LARGEST = 1600
 """Longer side in pixels at which a picture is read: a phone's photograph has far more than a scene can show."""
+NOTHING_MADE = SyntheticConfig()
 MIN_VISIBLE = 0.5
 """A logo of which less lies inside the picture is neither taught nor forbidden."""
 
@@ -32,12 +38,19 @@ class SceneFacts:
     """What a scene shows. `boxes`: `(n, 4)` float64, x1, y1, x2, y2 in 0 to 1.
 
     `labels`: `(n,)` int64, index into the labels; -1 marks a region that is neither taught nor forbidden.
-    `whole_label` is the index of the label that the picture shows somewhere, boxed or not; -1 for none.
+    `whole_label` is the index of the label that the picture shows somewhere, boxed or not; -1 for none. `strengths`:
+    `(n,)` float64, how much of each logo there is, 0 to 1; None where all are whole.
     """
 
     boxes: NDArray[np.float64]
     labels: NDArray[np.int64]
     whole_label: int = -1
+    strengths: NDArray[np.float64] | None = None
+
+    @property
+    def whole_labels(self) -> NDArray[np.int64]:
+        """`labels`, -1 also for logos that were erased or mixed with something else."""
+        return self.labels if self.strengths is None else np.where(self.strengths < 1, -1, self.labels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +63,10 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class SceneSettings:
-    """Size of a scene in pixels, shares of the kinds of scene, heights of pasted logos, share of scribbled scenes."""
+    """Size of a scene in pixels, shares of the kinds of scene, heights of pasted logos, share of scribbled scenes.
+
+    `synthetic`: shares of the negatives that are made from the labels' own pictures.
+    """
 
     height: int = 384
     width: int = 512
@@ -59,6 +75,7 @@ class SceneSettings:
     min_side: float = 0.05
     max_side: float = 0.85
     scribbles: float = 0.0
+    synthetic: SyntheticConfig = NOTHING_MADE
 
 
 class SceneComposer:
@@ -84,6 +101,8 @@ class SceneComposer:
         self._marks = _by_label([e for e in known if _is_mark(e) or e.label in whole], labels)
         self._teachable = [label for label in labels if self._marks[label]]
         self._shown = [label for label in labels if self._pictures[label]]
+        self._cut_free = [label for label in self._teachable if label not in whole]
+        self._erasable = [e for e in known if not e.has_alpha and _is_mark(e)]
 
     def compose(self, seed: int) -> Scene:
         """One scene; the same seed gives the same scene.
@@ -92,6 +111,8 @@ class SceneComposer:
         """
         rng = np.random.default_rng(seed)
         draw = rng.random()
+        if self._erasable and _happens(self._settings.synthetic.erased, rng):
+            return self._erased(rng)
         if draw >= self._settings.pasted + self._settings.as_is or not (self._teachable or self._shown):
             return self._none(rng)
         if self._teachable and (draw < self._settings.pasted or not self._shown):
@@ -99,15 +120,16 @@ class SceneComposer:
         return self._as_is(self._shown[rng.integers(len(self._shown))], rng)
 
     def _pasted(self, rng: np.random.Generator) -> Scene:
-        marks = [self._mark(rng) for _ in range(1 + int(rng.integers(0, 4)))]
+        marks = [self._mark(self._teachable, rng) for _ in range(1 + int(rng.integers(0, 4)))]
         frame = self._scribbled(self._ground(rng, marks[0][0]), rng)
         taken: list[PixelBox] = []
         self._paste_strangers(frame, taken, int(rng.integers(0, 3)), rng)
         found = []
-        for sprite, label in marks:
+        for whole, label in marks:
+            sprite, strength = self._mixed(whole, rng)
             box = self._place(frame, sprite, taken, rng)
             if box is not None:
-                found.append((box, label))
+                found.append((box, label, strength))
         if rng.random() < 0.25 and found:
             self._cover(frame, found[int(rng.integers(len(found)))][0], rng)
         return _scene(degrade(frame, rng), found)
@@ -119,7 +141,7 @@ class SceneComposer:
         # Where its own logo is not boxed, the places without a box say nothing: such a picture counts as unboxed.
         boxes = example.boxes if any(name == label for _, name in example.boxes) else ()
         frame, matrix = _crop(picture, self._settings, rng, around=_some_box(boxes, rng))
-        found = [(_map_box(box, picture, matrix), self._index.get(name, -1)) for box, name in boxes]
+        found = [(_map_box(box, picture, matrix), self._index.get(name, -1), 1.0) for box, name in boxes]
         return _scene(degrade(frame, rng), found, whole_label=self._index[label])
 
     def _none(self, rng: np.random.Generator) -> Scene:
@@ -127,8 +149,17 @@ class SceneComposer:
         self._paste_strangers(frame, [], int(rng.integers(0, 4)), rng)
         return _scene(degrade(frame, rng) if rng.random() < 0.9 else frame, [])
 
+    def _erased(self, rng: np.random.Generator) -> Scene:
+        """A label's picture without its logo. Who drew the boxes may have left one out: it still is its label's."""
+        example = self._erasable[rng.integers(len(self._erasable))]
+        picture = load_picture(example.path, max_side=LARGEST)[..., :3]
+        frame, matrix = _crop(picture, self._settings, rng, around=_some_box(example.boxes, rng))
+        found = [(_map_box(box, picture, matrix), self._index.get(name, -1), 0.0) for box, name in example.boxes]
+        frame = erase(frame, [box for box, _, _ in found])
+        return _scene(degrade(frame, rng), found, whole_label=self._index[str(example.label)])
+
     def _scribbled(self, frame: Pixels, rng: np.random.Generator) -> Pixels:
-        if self._settings.scribbles > 0 and rng.random() < self._settings.scribbles:
+        if _happens(self._settings.scribbles, rng):
             scribble(frame, rng)
         return frame
 
@@ -143,8 +174,8 @@ class SceneComposer:
         frame = _crop(picture, self._settings, rng)[0]
         return np.ascontiguousarray(frame[:, ::-1]) if rng.random() < 0.5 else frame
 
-    def _mark(self, rng: np.random.Generator) -> tuple[Pixels, int]:
-        label = self._teachable[rng.integers(len(self._teachable))]
+    def _mark(self, labels: Sequence[str], rng: np.random.Generator) -> tuple[Pixels, int]:
+        label = labels[int(rng.integers(len(labels)))]
         marks = self._marks[label]
         example = marks[rng.integers(len(marks))]
         picture = load_picture(example.path, max_side=LARGEST)
@@ -167,7 +198,22 @@ class SceneComposer:
         width, height = rng.uniform(0.15, 0.6), rng.uniform(0.15, 0.6)
         return cut_sprite(picture, Box(rng.uniform(0, 1 - width), rng.uniform(0, 1 - height), width, height), rng)
 
+    def _mixed(self, sprite: Pixels, rng: np.random.Generator) -> tuple[Pixels, float]:
+        other = self._stranger(rng) if _happens(self._settings.synthetic.mixed, rng) else None
+        return (sprite, 1.0) if other is None else mix(sprite, other, rng)
+
+    def _impostors(self, rng: np.random.Generator) -> Iterator[Pixels]:
+        """Strangers made of a label's own mark."""
+        if self._cut_free and _happens(self._settings.synthetic.scrambled, rng):
+            yield scramble(self._mark(self._cut_free, rng)[0], rng)
+        if self._cut_free and _happens(self._settings.synthetic.recoloured, rng):
+            recoloured = recolour(self._mark(self._cut_free, rng)[0], rng)
+            if recoloured is not None:
+                yield recoloured
+
     def _paste_strangers(self, frame: Pixels, taken: list[PixelBox], count: int, rng: np.random.Generator) -> None:
+        for impostor in self._impostors(rng):
+            self._place(frame, impostor, taken, rng)
         for _ in range(count):
             sprite = self._stranger(rng)
             if sprite is not None:
@@ -220,6 +266,11 @@ def _by_label(examples: Sequence[Example], labels: Sequence[str]) -> dict[str, l
 
 def _some_box(boxes: Sequence[tuple[Box, str]], rng: np.random.Generator) -> Box | None:
     return boxes[int(rng.integers(len(boxes)))][0] if boxes else None
+
+
+def _happens(share: float, rng: np.random.Generator) -> bool:
+    """By chance, in this share of the cases. What never happens draws no number, so that it changes no scene."""
+    return share > 0 and rng.random() < share
 
 
 def _within(length: float, room: int, rng: np.random.Generator) -> float:
@@ -293,10 +344,11 @@ def _map_box(box: Box, picture: Pixels, matrix: NDArray[np.float64]) -> PixelBox
     return (x1, y1, x1 + box.width * width * zoom, y1 + box.height * height * zoom)
 
 
-def _scene(pixels: Pixels, found: Sequence[tuple[PixelBox, int]], *, whole_label: int = -1) -> Scene:
+def _scene(pixels: Pixels, found: Sequence[tuple[PixelBox, int, float]], *, whole_label: int = -1) -> Scene:
+    """A scene and its facts, from the boxes, labels and strengths of what was put into it."""
     height, width = pixels.shape[:2]
-    boxes, labels = [], []
-    for (x1, y1, x2, y2), label in found:
+    boxes, labels, strengths = [], [], []
+    for (x1, y1, x2, y2), label, strength in found:
         cut = (max(0.0, x1), max(0.0, y1), min(float(width), x2), min(float(height), y2))
         if cut[2] - cut[0] < 2 or cut[3] - cut[1] < 2:
             continue
@@ -304,5 +356,8 @@ def _scene(pixels: Pixels, found: Sequence[tuple[PixelBox, int]], *, whole_label
         too_small = cut[3] - cut[1] < 0.03 * height
         boxes.append((cut[0] / width, cut[1] / height, cut[2] / width, cut[3] / height))
         labels.append(label if visible >= MIN_VISIBLE and not too_small else -1)
-    facts = SceneFacts(np.array(boxes, np.float64).reshape(-1, 4), np.array(labels, np.int64), whole_label)
+        strengths.append(strength)
+    facts = SceneFacts(
+        np.array(boxes, np.float64).reshape(-1, 4), np.array(labels, np.int64), whole_label, np.array(strengths)
+    )
     return Scene(pixels, facts)

@@ -22,18 +22,22 @@ from streamfilter.model.device import Compute, choose_compute
 from streamfilter.training.backbone import load_backbone
 from streamfilter.training.batches import Batches, Compose, FreshScenes, KeptScenes, keep_scenes
 from streamfilter.training.calibrate import fit_statistics, fit_thresholds
+from streamfilter.training.composers import (
+    SEEDS_APART,
+    TRAINING_SEED,
+    VALIDATION_SEED,
+    make_composers,
+)
 from streamfilter.training.dataset import read_dataset
 from streamfilter.training.examples import Dataset
 from streamfilter.training.loop import Plan, Progress, Trainer
+from streamfilter.training.material import gather
+from streamfilter.training.references import label_references
+from streamfilter.training.rejection import fit_rejection
 from streamfilter.training.report import DatasetReport, report_on
-from streamfilter.training.scenes import SceneComposer, SceneSettings, unmarked_labels
 from streamfilter.training.split import split
 from streamfilter.training.validation import Found, figures, search
 
-TRAINING_SEED, VALIDATION_SEED, STATISTICS_SEED = 0, 1 << 40, 1 << 41
-STATISTICS_SCENES = 1200
-SEEDS_APART = 1 << 42
-"""Scenes of one configured seed are numbered this far from those of the next."""
 PLAN = "plan.json"
 
 
@@ -138,10 +142,14 @@ def _without_names(data: DatasetReport) -> dict[str, Any]:
 def _plan(config: TrainConfig, compute: Compute) -> TrainConfig:
     """The settings with every `null` decided: half an hour on two cores in float32, more where the device is faster."""
     on_cuda, fast = compute.device.type == "cuda", compute.dtype != torch.float32
-    tune = config.tune or ("all" if on_cuda or not config.pretrained else "layer4")
-    scenes = config.scenes or (8000 if on_cuda else 4000 if fast else 1500)
-    epochs = config.epochs or (12 if on_cuda else 5 if fast else 3)
-    return config.model_copy(update={"tune": tune, "scenes": scenes, "epochs": epochs})
+    whole = on_cuda or not config.pretrained or min(config.se_stages, default=4) < 3
+    chosen = {
+        "tune": config.tune or ("all" if whole else "layer4"),
+        "scenes": config.scenes or (8000 if on_cuda else 3600 if fast else 1000),
+        "epochs": config.epochs or (12 if on_cuda else 4 if fast else 3),
+        "closer_scenes": config.closer_scenes or (2000 if on_cuda else 600 if fast else 150),
+    }
+    return config.model_copy(update=chosen)
 
 
 class _Session:
@@ -151,19 +159,10 @@ class _Session:
         self, taught: Dataset, held: Dataset, config: TrainConfig, compute: Compute, *, work: Path, console: Console
     ) -> None:
         self._config, self._compute, self._work, self._console = config, compute, work, console
+        self._taught = taught
         self._labels = taught.labels
         self._data_digest = taught.digest()
-        settings = SceneSettings(
-            height=config.scene_height,
-            width=config.scene_width,
-            min_side=config.min_side,
-            max_side=config.max_side,
-            scribbles=config.scribbles,
-        )
-        whole = unmarked_labels(taught.examples, taught.labels)
-        self._compose = SceneComposer(taught.examples, taught.labels, settings, whole=whole).compose
-        whole = unmarked_labels([*taught.examples, *held.examples], taught.labels)
-        self._compose_held = SceneComposer(held.examples, taught.labels, settings, whole=whole).compose
+        self._composers = make_composers(taught, held, config)
         self._checkpoint = work / "checkpoint.pt"
         self._progress = Progress()
 
@@ -182,15 +181,22 @@ class _Session:
         """The network, the work folder, and the scenes that stay the same from epoch to epoch."""
         config = self._config
         torch.manual_seed(config.seed)
-        shape = NetworkShape(config.architecture, len(self._labels), config.reduced, config.embedding)
+        shape = NetworkShape(
+            config.architecture,
+            len(self._labels),
+            config.reduced,
+            config.embedding,
+            none_classes=config.none_classes,
+            se_stages=config.se_stages,
+        )
         self._network = build_network(shape, weights).to(self._compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network.eval()
         self._open_work(resume=resume)
         self._console.say(f"training {config.architecture} ({config.tune}) on {self._compute.name}")
         assert config.scenes is not None
         make = self._fresh if config.tune == "all" else self._kept
-        self._validation = make("validation", self._compose_held, VALIDATION_SEED, config.validation_scenes)
-        self._batches = make("training", self._compose, TRAINING_SEED, config.scenes)
+        self._validation = make("validation", self._composers.held, VALIDATION_SEED, config.validation_scenes)
+        self._batches = make("training", self._composers.taught, TRAINING_SEED, config.scenes)
 
     def fit(self, *, resume: bool) -> None:
         """The loop itself, with a bar."""
@@ -208,14 +214,22 @@ class _Session:
     def finish(self, out: Path, data: DatasetReport) -> Trained:
         """Fit statistics and thresholds with the best network and write the model file."""
         config = self._config
-        found = self._search(self._network, self._validation)
-        taught = self._search(self._network, self._statistics_batches())
+        closer, material = gather(
+            self._network, self._taught, self._composers, config, compute=self._compute, console=self._console
+        )
+        taught, found = material.taught, material.held
         if len(taught.labels) < 2:
             raise DatasetError(
-                f"{len(taught.labels)} logos in the training scenes, too few to learn from: raise `scenes`"
+                f"{len(taught.labels)} logos in the training scenes, too few to learn from: raise `closer_scenes`"
             )
         statistics = fit_statistics(taught, found, len(self._labels))
-        thresholds = fit_thresholds(found, statistics, false_share=config.false_share)
+        scores, thresholds = fit_rejection(
+            self._network,
+            material,
+            fit_thresholds(found, statistics),
+            false_share=config.false_share,
+            seed=config.seed,
+        )
         result = figures(found)
         model = Model(
             network=self._network.cpu(),
@@ -223,6 +237,9 @@ class _Session:
             short_side=config.short_side,
             thresholds=thresholds,
             statistics=statistics,
+            scores=scores,
+            closer=closer,
+            references=label_references(self._taught.examples, self._labels),
             provenance=Provenance(
                 made_by=f"streamfilter {__version__}",
                 settings={**config.model_dump(mode="json"), "computed_on": self._compute.name},
@@ -272,12 +289,6 @@ class _Session:
         first += self._config.seed * SEEDS_APART
         size = (self._config.scene_height, self._config.scene_width)
         return FreshScenes(compose, size, scenes=count, batch=self._config.batch, seed=first, none=len(self._labels))
-
-    def _statistics_batches(self) -> Batches:
-        """Taught logos for the class statistics: some of what training saw, or new scenes of its kind."""
-        if isinstance(self._batches, KeptScenes):
-            return self._batches.first(STATISTICS_SCENES)
-        return self._fresh("statistics", self._compose, STATISTICS_SEED, STATISTICS_SCENES)
 
     def _search(self, network: DenseResNet, batches: Batches) -> Found:
         with closing(batches.in_order()) as scenes:

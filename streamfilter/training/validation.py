@@ -16,6 +16,7 @@ from streamfilter.model.device import Autocast
 from streamfilter.model.network import DenseOutput
 from streamfilter.training.batches import Batch
 from streamfilter.training.targets import overlaps
+from streamfilter.types import Features
 
 FOUND_IOU = 0.3
 """A window that overlaps a logo's box this much has found it."""
@@ -23,30 +24,31 @@ FALSE_SHARE = 0.02
 """`recall` is read at the threshold at which this share of the scenes without a known logo yields one."""
 
 Forward = Callable[[DenseResNet, Tensor], DenseOutput]
+_Row = tuple[Tensor, Tensor, float]
+"""Logits, embedding and cells of one window."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
     """What a network made of the validation scenes.
 
-    `logits`: `(n, C+1)` float32 of each logo's best window (the one likeliest to be its label), `labels`: `(n,)`,
-    `heights`: `(n,)` of the logos as shares of the scene, `embeddings`: `(n, E)`. `strange_logits`: `(m, C+1)` of the
-    likeliest window of each scene without a known logo, and `strange_embeddings`.
+    `known`: each logo's best window (the one likeliest to be its label), `labels`: `(n,)` int64, `heights`: `(n,)` of
+    the logos as shares of the scene. `strange`: the likeliest window of each scene without a known logo. `lost`: logos
+    for which nothing was proposed.
     """
 
-    logits: NDArray[np.float32]
+    known: Features
     labels: NDArray[np.int64]
     heights: NDArray[np.float64]
-    embeddings: NDArray[np.float32]
-    strange_logits: NDArray[np.float32]
-    strange_embeddings: NDArray[np.float32]
+    strange: Features
+    lost: int = 0
 
 
 def search(network: DenseResNet, batches: Iterable[Batch], forward: Forward, autocast: Autocast) -> Found:
     """Look for every logo of the batches, and for the window of every other scene that looks most like one."""
     device = next(network.parameters()).device
-    logos: list[tuple[Tensor, int, float, Tensor]] = []
-    strangers: list[tuple[Tensor, Tensor]] = []
+    logos: list[tuple[_Row, int, float]] = []
+    strangers: list[_Row] = []
     for batch in batches:
         with torch.inference_mode(), autocast():
             output = forward(network, batch.inputs.to(device))
@@ -57,23 +59,26 @@ def search(network: DenseResNet, batches: Iterable[Batch], forward: Forward, aut
         for i, scene in enumerate(batch.facts):
             if not len(scene.boxes) and scene.whole_label < 0:
                 window = int(_knownness(means[i]).argmax())
-                strangers.append((means[i, window], _embedding(output, i, windows[window])))
-            for window, label, height in _best_windows(means[i], scene.boxes, scene.labels, grid):
-                logos.append((means[i, window], label, height, _embedding(output, i, windows[window])))
-    return _stack(logos, strangers, network)
+                strangers.append(_row(output, i, means[i, window], windows[window]))
+            for window, label, height in _best_windows(means[i], scene.boxes, scene.whole_labels, grid):
+                logos.append((_row(output, i, means[i, window], windows[window]), label, height))
+    return Found(
+        known=_features([logo[0] for logo in logos], network),
+        labels=np.array([logo[1] for logo in logos], np.int64),
+        heights=np.array([logo[2] for logo in logos], np.float64),
+        strange=_features(strangers, network),
+    )
 
 
 def figures(found: Found) -> dict[str, float]:
     """Recall at `FALSE_SHARE`, also of small logos, and the share of logos whose best window names them right."""
-    known = _knownness_np(found.logits)
-    right = found.logits[:, :-1].argmax(axis=1) == found.labels
-    threshold = (
-        np.quantile(_knownness_np(found.strange_logits), 1 - FALSE_SHARE) if len(found.strange_logits) else -np.inf
-    )
+    known = _knownness_np(found.known.logits)
+    right = found.known.logits[:, :-1].argmax(axis=1) == found.labels
+    threshold = np.quantile(_knownness_np(found.strange.logits), 1 - FALSE_SHARE) if len(found.strange) else -np.inf
     hit = right & (known > threshold)
     small = found.heights < 0.12
     return {
-        "recall": float(hit.mean()) if len(hit) else 0.0,
+        "recall": float(hit.sum() / (len(hit) + found.lost)) if len(hit) else 0.0,
         "recall_small": float(hit[small].mean()) if small.any() else 0.0,
         "accuracy": float(right.mean()) if len(right) else 0.0,
     }
@@ -102,25 +107,19 @@ def _knownness_np(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(_knownness(torch.from_numpy(logits)).numpy())
 
 
-def _embedding(output: DenseOutput, picture: int, window: Tensor) -> Tensor:
+def _row(output: DenseOutput, picture: int, logits: Tensor, window: Tensor) -> _Row:
     top, left, height, width = (int(v) for v in window)
     cells = output.embedding[picture, :, top : top + height, left : left + width]
-    return cells.float().mean(dim=(1, 2)).cpu()
+    return logits, cells.float().mean(dim=(1, 2)).cpu(), float(height * width)
 
 
-def _stack(
-    logos: list[tuple[Tensor, int, float, Tensor]], strangers: list[tuple[Tensor, Tensor]], network: DenseResNet
-) -> Found:
-    classes, width = network.shape.labels + 1, network.shape.embedding
-    return Found(
-        logits=_rows([logo[0] for logo in logos], classes),
-        labels=np.array([logo[1] for logo in logos], np.int64),
-        heights=np.array([logo[2] for logo in logos], np.float64),
-        embeddings=_rows([logo[3] for logo in logos], width),
-        strange_logits=_rows([stranger[0] for stranger in strangers], classes),
-        strange_embeddings=_rows([stranger[1] for stranger in strangers], width),
+def _features(rows: list[_Row], network: DenseResNet) -> Features:
+    return Features(
+        _stack([row[0] for row in rows], network.shape.labels + 1),
+        _stack([row[1] for row in rows], network.shape.embedding),
+        np.array([row[2] for row in rows], np.float64),
     )
 
 
-def _rows(rows: list[Tensor], width: int) -> NDArray[np.float32]:
+def _stack(rows: list[Tensor], width: int) -> NDArray[np.float32]:
     return torch.stack(rows).numpy() if rows else np.zeros((0, width), np.float32)

@@ -87,7 +87,8 @@ class ClassifierConfig(Section):
     threads: int = Field(0, ge=0, le=256, description="CPU threads of the network; 0: one per core.")
     floor: Share = Field(0.2, description="Windows whose likeliest label has a lower probability are dropped.")
     nms_iou: Share = Field(0.3, description="Two boxes of one label that overlap more than this (IoU) are one.")
-    max_candidates: int = Field(20, ge=1, le=1000, description="Most candidates kept per picture.")
+    max_candidates: int = Field(8, ge=1, le=1000, description="Most candidates per picture, likeliest first.")
+    closer: bool = Field(True, description="Cut candidates out, enlarge them and read them again, where the model can.")
 
 
 class RejectorConfig(Section):
@@ -97,6 +98,18 @@ class RejectorConfig(Section):
     max_softmax: Share | None = Field(None, description="Reject when the label's probability is below this.")
     mahalanobis: Annotated[float, Field(gt=0)] | None = Field(
         None, description="Reject when the distance to the label's mean is above this, in standard deviations."
+    )
+    score: str = Field(
+        "auto",
+        pattern=r"^[a-z_]+$",
+        description="The score that says how unfamiliar a candidate is; auto: the model's own; none: no score.",
+    )
+    score_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
+        None, description="Reject when that score is above this."
+    )
+    geometry: Literal["off", "witness"] = Field(
+        "witness",
+        description="witness: a candidate whose local features fit a picture of its label is accepted at any score.",
     )
 
 
@@ -109,7 +122,7 @@ class SmootherConfig(Section):
     )
     bridge_s: Seconds = Field(1.0, description="Longest time without a sighting that does not end an event.")
     steady: Share = Field(
-        0.6, description="Share of the looks at an appearance that must accept the label, or it is dropped as unstable."
+        0.5, description="Share of the looks at an appearance that must accept the label, or it is dropped as unstable."
     )
     certain_s: Seconds = Field(
         2.0,
@@ -126,6 +139,8 @@ class SmootherConfig(Section):
         1.0,
         description="How far a logo may jump, in its own box diagonals; three times that after 2 × max_look_s unseen.",
     )
+    unknowns: bool = Field(False, description="Also log regions that were rejected but stayed, without a label.")
+    unknown_s: Annotated[float, Field(gt=0)] = Field(1.5, description="How long such a region must last, in seconds.")
 
 
 class AnnotateConfig(Section):
@@ -156,6 +171,26 @@ class RunConfig(Section):
             exclude={"annotate": True, "classifier": {"batch", "threads"}, "source": {"threads"}},
         )
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+class SyntheticConfig(Section):
+    """Negatives that are made and not found, each as a share; 0 makes none."""
+
+    mixed: Share = Field(
+        0.0, description="Of the pasted logos: mixed with a stranger, and taught as the label only as far as it shows."
+    )
+    erased: Share = Field(0.0, description="Of the scenes: a label's picture whose logo was painted over.")
+    scrambled: Share = Field(0.0, description="Of the scenes with strangers: one of them is a logo in disorder.")
+    recoloured: Share = Field(
+        0.0,
+        description="Of the scenes with strangers: one is a logo in other hues. Not for marks of any colour.",
+    )
+    pushed: Share = Field(
+        0.0, description="Of the logos' windows: their embedding, pushed along the loss's gradient, is a negative, too."
+    )
+    adversarial: Share = Field(
+        0.0, description="Of the logos' windows: as many negatives by a generator that is drawn to the labels' borders."
+    )
 
 
 class TrainConfig(Section):
@@ -190,6 +225,9 @@ class TrainConfig(Section):
     scenes: int | None = Field(
         None, ge=10, description="Training scenes composed in all. null: what half an hour on the device allows."
     )
+    closer_scenes: int | None = Field(
+        None, ge=10, description="Scenes that the closer look learns from. null: as the device allows."
+    )
     validation_scenes: int = Field(400, ge=10, description="Scenes composed from the validation pictures.")
     epochs: int | None = Field(None, ge=1, le=1000, description="Passes over the scenes. null: as the device allows.")
     batch: int = Field(8, ge=1, le=512, description="Scenes in one step.")
@@ -199,10 +237,38 @@ class TrainConfig(Section):
     validation: Annotated[float, Field(gt=0, lt=0.9)] = Field(0.2, description="Share of the pictures held out.")
     reduced: int = Field(256, ge=8, le=2048, description="Channels of the neck's first layer.")
     embedding: int = Field(512, ge=8, le=2048, description="Channels of the embedding.")
+    loss: Literal["none_class", "entropic", "weighted"] = Field(
+        "none_class",
+        description="What windows of no label are taught: none_class: that they are none of the above; entropic: to be "
+        "equally like every label; weighted: none of the above, but by one over the number of labels.",
+    )
+    none_classes: int = Field(
+        1, ge=1, le=64, description="Classes that the negatives are clustered into: nothing need not be one thing."
+    )
+    objectosphere: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.0, description="Weight of the loss on the embeddings' length: long for labels, short for all else. 0: none."
+    )
+    radius: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        20.0, description="Length from which on a label's embedding is long enough for `objectosphere`."
+    )
+    se_stages: tuple[Annotated[int, Field(ge=1, le=4)], ...] = Field(
+        (), description="Stages of the backbone that a block of context with squeeze and excitation follows."
+    )
+    synthetic: SyntheticConfig = SyntheticConfig()
     weights: Literal["float16", "int8"] = Field("float16", description="How the weights are stored in the model file.")
     false_share: Annotated[float, Field(gt=0, lt=0.5)] = Field(
         0.08, description="Share of validation scenes without a known logo that may yield one: sets the thresholds."
     )
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> TrainConfig:
+        if self.loss == "entropic" and self.none_classes > 1:
+            raise ValueError("loss entropic knows no none class: none_classes must be 1 with it")
+        if len(set(self.se_stages)) < len(self.se_stages):
+            raise ValueError(f"se_stages {list(self.se_stages)}: a stage stands there twice")
+        if self.tune in ("head", "layer4") and self.se_stages and min(self.se_stages) < 3:
+            raise ValueError(f"se_stages {list(self.se_stages)}: stages 1 and 2 learn only with tune: all")
+        return self
 
 
 S = TypeVar("S", bound=Section)

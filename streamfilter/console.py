@@ -29,6 +29,7 @@ REASONS = {
     Rejection.NONE_CLASS: "looks like none of the labels",
     Rejection.LOW_SOFTMAX: "not sure enough which label it is",
     Rejection.FAR: "too unlike the pictures its label was taught with",
+    Rejection.TAKEN: "an older label was found there",
     Rejection.UNSTABLE: "seen too briefly to count",
 }
 
@@ -222,7 +223,7 @@ def reason_text(reason: str) -> str:
 def _looked_at(summary: RunSummary) -> str:
     looks, still = summary.count("looks"), summary.count("still_looks")
     parts = [f"{clock_text(summary.seen_s)} of video in {clock_text(summary.wall_s)}"]
-    if summary.wall_s > 0 and summary.seen_s > 0:
+    if summary.wall_s > 0 and summary.seen_s > 0 and not summary.is_resumed:
         parts[0] += f" ({summary.seen_s / summary.wall_s:.1f} × real time)"
     parts.append(f"{summary.count('frames')} frames, {looks} looks ({still} of them at a still picture)")
     for what, word in (("decode_errors", "decode error"), ("damaged_frames", "damaged frame"), ("gaps", "gap")):

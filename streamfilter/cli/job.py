@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 
 from streamfilter.annotate import annotate_video
-from streamfilter.cli.outputs import annotated_paths, prepare_annotated, refuse_to_overwrite_inputs
+from streamfilter.cli.outputs import annotated_paths, finished_annotated, prepare_annotated, refuse_to_overwrite_inputs
 from streamfilter.cli.stopping import Stop, stopping
 from streamfilter.cli.watching import ConsoleWatcher
 from streamfilter.config import RunConfig, load_config
 from streamfilter.console import Console, Progress
 from streamfilter.errors import SourceError
 from streamfilter.pipeline import identify, load_network, run
+from streamfilter.promise import Promise, deciding_settings
 from streamfilter.sinks import EventLog
 from streamfilter.source import find_sources
 from streamfilter.summary import RunSummary, SourceResult
@@ -29,6 +30,7 @@ class Job:
     events: str
     annotate: Path | None
     force: bool
+    resume: bool = False
 
 
 def run_job(job: Job, console: Console, *, config: Path | None, overrides: Sequence[str]) -> int:
@@ -39,17 +41,22 @@ def run_job(job: Job, console: Console, *, config: Path | None, overrides: Seque
     with stopping() as stop:
         network = load_network(job.model, settings)
         console.explain(f"model {job.model} on {network.device} finds {', '.join(network.facts.labels)}")
+        _warn_of_broken_promise(network.facts.promise, settings, console)
         watcher = ConsoleWatcher(
             console, stop, span_s=(settings.source.start_s, settings.source.end_s), is_only=len(names) == 1
         )
         run_id = identify(names, config=settings, model=network.facts)
-        with EventLog(job.events, run_id, force=job.force) as log:
+        # Open until the videos are done as well: its lock keeps a second run from writing them.
+        with EventLog(job.events, run_id, force=job.force, resume=job.resume) as log:
+            whole = finished_annotated(videos, log.run_id) if job.resume else set()
             summary = run(names, network, config=settings, log=log, watcher=watcher)
-        console.summary(summary)
-        if not stop():
-            _annotate(summary, list(zip(names, videos, strict=False)), settings, console=console, stop=stop)
+            console.summary(summary)
+            read = zip(names, videos, summary.sources, strict=False)
+            left = [one for one in read if one[1] not in whole and one[2].error is None]
+            if not stop():
+                _annotate(left, settings, log.run_id, console=console, stop=stop)
         if stop():
-            console.say("stopped early: what was seen until then is in the log")
+            console.say("stopped early: what was seen until then is in the log; --resume goes on from there")
             return stop.exit_code
     _raise_failures(summary)
     return 0
@@ -61,23 +68,27 @@ def _check_outputs(job: Job, names: Sequence[str], config: Path | None) -> list[
     inputs = [*map(Path, names), job.model, *([config] if config is not None else [])]
     outputs = [*videos, *([Path(job.events)] if job.events != "-" else [])]
     refuse_to_overwrite_inputs(outputs, inputs)
-    prepare_annotated(videos, force=job.force)
+    prepare_annotated(videos, force=job.force or job.resume)  # what is there is looked at when the run is known
     return videos
 
 
 def _annotate(
-    summary: RunSummary, videos: Sequence[tuple[str, Path]], settings: RunConfig, *, console: Console, stop: Stop
+    left: Sequence[tuple[str, Path, SourceResult]], settings: RunConfig, run_id: str, *, console: Console, stop: Stop
 ) -> None:
-    for (name, path), result in zip(videos, summary.sources, strict=False):
-        if result.error is not None:
-            continue
+    """The annotated videos of what was read: source, video, and what was found."""
+    for name, path, result in left:
+        label = f"annotating {Path(result.name).name}"
         try:
-            with console.progress(
-                f"annotating {Path(result.name).name}", result.seen_s + result.gap_s, unit="seconds"
-            ) as progress:
+            with console.progress(label, result.seen_s + result.gap_s, unit="seconds") as progress:
                 watch = partial(_follow, progress=progress, start_s=settings.source.start_s, stop=stop)
                 annotate_video(
-                    name, result.events, out=path, config=settings.annotate, part=settings.source, watch=watch
+                    name,
+                    result.events,
+                    out=path,
+                    config=settings.annotate,
+                    part=settings.source,
+                    run_id=run_id,
+                    watch=watch,
                 )
         except KeyboardInterrupt:
             if not stop():
@@ -90,6 +101,16 @@ def _follow(time_s: float, *, progress: Progress, start_s: float, stop: Stop) ->
     progress.reach(time_s - start_s)
     if stop():
         raise KeyboardInterrupt
+
+
+def _warn_of_broken_promise(promise: Promise | None, settings: RunConfig, console: Console) -> None:
+    """What was promised of the model was measured with its own settings, and holds for no others."""
+    broken_by = [] if promise is None else promise.broken_by(settings)
+    if promise is None or not broken_by:
+        return
+    mine = deciding_settings(settings)
+    differ = ", ".join(f"{name} is {mine[name]}, not {promise.settings[name]}" for name in broken_by)
+    console.warn(f"what this model was calibrated to promise does not hold in this run: {differ}; calibrate it anew")
 
 
 def _raise_failures(summary: RunSummary) -> None:

@@ -10,8 +10,17 @@ from collections.abc import Sequence
 import click
 
 import streamfilter
+from streamfilter.cli.annotate import annotate
+from streamfilter.cli.calibrate import calibrate
+from streamfilter.cli.cut import cut
 from streamfilter.cli.demo import demo
+from streamfilter.cli.enroll import enroll
+from streamfilter.cli.evaluate import evaluate
+from streamfilter.cli.export import export_command, import_command
+from streamfilter.cli.learn import learn
 from streamfilter.cli.model import model
+from streamfilter.cli.report import report
+from streamfilter.cli.review import review
 from streamfilter.cli.run import run
 from streamfilter.cli.stopping import INTERRUPTED
 from streamfilter.cli.train import train_command
@@ -26,7 +35,22 @@ def streamfilter_command() -> None:
     """Finds the logos it was taught in video, and says "none of these" about everything else."""
 
 
-for command in (run, train_command, model, demo):
+for command in (
+    run,
+    train_command,
+    calibrate,
+    enroll,
+    model,
+    demo,
+    evaluate,
+    review,
+    learn,
+    annotate,
+    cut,
+    export_command,
+    report,
+    import_command,
+):
     streamfilter_command.add_command(command)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -42,3 +42,11 @@ def make_console(*, quiet: bool, verbose: bool, live: bool = True) -> Console:
 def as_overrides(options: dict[str, Any]) -> list[str]:
     """Dotted settings for the options that were given: None was not."""
     return [f"{key}={value}" for key, value in options.items() if value is not None]
+
+
+def as_pairs(options: Sequence[str]) -> dict[str, str]:
+    """`NAME=VALUE` options as a mapping."""
+    for option in options:
+        if "=" not in option:
+            raise click.UsageError(f"{option!r}: expected NAME=VALUE")
+    return dict(option.split("=", 1) for option in options)

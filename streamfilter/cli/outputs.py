@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from streamfilter.annotate.run_mark import run_of
 from streamfilter.errors import SinkError
 
 
@@ -45,6 +46,18 @@ def prepare_annotated(paths: Iterable[Path], *, force: bool) -> None:
             raise SinkError(f"cannot make folder {path.parent}: {error.strerror}; check the path") from None
         if path.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
             raise SinkError(f"cannot write annotated video {path}: check the folder and its rights")
+
+
+def finished_annotated(paths: Iterable[Path], run_id: str) -> set[Path]:
+    """Those of the videos that are there: a resumed run has no need to make them again.
+
+    Raises `SinkError` for one that does not say that it belongs to this run.
+    """
+    there = {path for path in paths if path.exists()}
+    for path in sorted(there):
+        if run_of(path) != run_id:
+            raise SinkError(f"annotated video {path} exists and is not of this run: give another name")
+    return there
 
 
 def _distinct(stems: Sequence[str]) -> list[str]:

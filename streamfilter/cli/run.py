@@ -25,6 +25,7 @@ from streamfilter.cli import options as opt
 @opt.config_option
 @opt.set_option
 @click.option("--annotate", type=opt.PATH, metavar="MP4", help="Also write an annotated video; a folder for many.")
+@click.option("--resume", is_flag=True, help="Go on with the run that wrote --events and was stopped.")
 @opt.force_option
 @opt.verbosity_options
 def run(
@@ -32,6 +33,7 @@ def run(
     model_path: Path,
     events: str,
     annotate: Path | None,
+    resume: bool,
     force: bool,
     quiet: bool,
     verbose: bool,
@@ -42,6 +44,10 @@ def run(
     """Find logos in video files, folders of them or globs, and write one JSON line per appearance."""
     from streamfilter.cli.job import Job, run_job
 
+    if resume and force:
+        raise click.UsageError("--resume goes on with the event log, --force replaces it: give one of them")
+    if resume and events == "-":
+        raise click.UsageError("--resume needs --events FILE: what went to stdout is not there any more")
     shares_terminal = events == "-" and sys.stdout.isatty()
     console = opt.make_console(quiet=quiet, verbose=verbose, live=not shares_terminal)
     named = opt.as_overrides(
@@ -53,5 +59,5 @@ def run(
             "classifier.device": settings["device"],
         }
     )
-    job = Job(sources, model=model_path, events=events, annotate=annotate, force=force)
+    job = Job(sources, model=model_path, events=events, annotate=annotate, force=force, resume=resume)
     return run_job(job, console, config=config, overrides=[*named, *overrides])

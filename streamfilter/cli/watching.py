@@ -24,6 +24,9 @@ class ConsoleWatcher(Watcher):
         self._open = ExitStack()
         self._progress: Progress | None = None
 
+    def resumed(self, text: str) -> None:
+        self._console.say(text)
+
     def opened(self, facts: SourceFacts) -> None:
         self._console.explain(describe_source(facts))
         start_s, end_s = self._span_s

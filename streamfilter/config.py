@@ -14,12 +14,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from streamfilter.errors import ConfigError
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+_UNRECORDED = ("metrics",)
+"""Sections of a run that say nothing of what it finds."""
 
 
 class Section(BaseModel):
@@ -153,8 +157,26 @@ class AnnotateConfig(Section):
     timeline: bool = Field(True, description="Draw a timeline of the events along the lower edge.")
 
 
+class MetricsConfig(Section):
+    """What a monitoring system is told."""
+
+    listen: str | None = Field(
+        None,
+        pattern=r"^([^\s/@]+:)?[0-9]{1,5}$",
+        description="[HOST:]PORT that answers /metrics and /healthz over HTTP, on loopback without HOST; null: none.",
+    )
+    stale_s: Annotated[float, Field(gt=0)] = Field(
+        15.0, description="A feed that was not seen for longer than this makes /healthz answer 503, in seconds."
+    )
+
+    @field_validator("listen", mode="before")
+    @classmethod
+    def _port_alone(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 class RunConfig(Section):
-    """Everything that decides what a run finds. Its digest is part of every event's identity."""
+    """What decides what a run finds, whose digest is part of every event's identity, and who is told of it."""
 
     source: SourceConfig = SourceConfig()
     sampler: SamplerConfig = SamplerConfig()
@@ -163,12 +185,22 @@ class RunConfig(Section):
     rejector: RejectorConfig = RejectorConfig()
     smoother: SmootherConfig = SmootherConfig()
     annotate: AnnotateConfig = AnnotateConfig()
+    metrics: MetricsConfig = MetricsConfig()
+
+    def recorded(self) -> dict[str, Any]:
+        """The settings that an event log tells. Who is told of the run is left out, with all that could be secret."""
+        return self.model_dump(mode="json", exclude=set(_UNRECORDED))
 
     def digest(self) -> str:
         """SHA-256 over the settings that decide the events; batch size, threads and drawing do not."""
         kept = self.model_dump(
             mode="json",
-            exclude={"annotate": True, "classifier": {"batch", "threads"}, "source": {"threads"}},
+            exclude={
+                **dict.fromkeys(_UNRECORDED, True),
+                "annotate": True,
+                "classifier": {"batch", "threads"},
+                "source": {"threads"},
+            },
         )
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 

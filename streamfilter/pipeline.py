@@ -27,9 +27,10 @@ from streamfilter.smoother import make_smoother
 from streamfilter.source import open_source
 from streamfilter.source.discovery import redacted
 from streamfilter.source.opening import fingerprint
-from streamfilter.stages import Classifier, Rejector, Source, SourceFacts
+from streamfilter.stages import Classifier, Rejector, Source
 from streamfilter.summary import RunSummary, SourceResult
 from streamfilter.types import Event, Gap, Happening, Opening, Sighting, Unknown, Verdict
+from streamfilter.watching import Watcher
 
 if TYPE_CHECKING:
     from streamfilter.model import Model, Thresholds
@@ -82,29 +83,6 @@ def _calibration(thresholds: Thresholds) -> dict[str, float | None]:
     """Temperature and thresholds by name; of the scores only the one that the model file lets decide."""
     plain = {name: getattr(thresholds, name) for name in ("temperature", "none_class", "max_softmax", "mahalanobis")}
     return plain | ({f"score.{thresholds.score}": thresholds.scores[thresholds.score]} if thresholds.score else {})
-
-
-class Watcher:
-    """Somebody who follows a run. Does nothing: override what is of interest."""
-
-    def resumed(self, text: str) -> None:
-        """What a resumed run goes on from, in words."""
-
-    def opened(self, facts: SourceFacts) -> None:
-        """A source is being read."""
-
-    def reached(self, time_s: float) -> None:
-        """Everything before this stream time of the source was looked at."""
-
-    def found(self, event: Event) -> None:
-        """An event is in the log."""
-
-    def closed(self, result: SourceResult) -> None:
-        """A source has ended, well or with an error."""
-
-    def should_stop(self) -> bool:
-        """Whether the run should end early; asked between looks."""
-        return False
 
 
 def identify(names: Iterable[str], *, config: RunConfig, model: ModelFacts) -> str:
@@ -244,6 +222,7 @@ class SourceRun:
         else:
             self._log.write(records.source_opened(self._source.facts), source=self._name)
         self._watcher.opened(self._source.facts)
+        self._watcher.counting(lambda: self._result(self._seen_s))
         known = (self._begun.looks, self._begun.judged) if self._begun is not None else (0, 0)
         with observing(self._source, self._network.classifier, self._config, known=known) as observed:
             items = self._counted(observed.items)

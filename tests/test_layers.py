@@ -40,6 +40,8 @@ LAYERS = {
     "observing": 3,
     "resume": 3,
     "pipeline": 3,
+    "watching": 3,
+    "metrics": 3,
     "review": 3,
     "training": 3,
     "enrolling": 3,

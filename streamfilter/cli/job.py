@@ -8,17 +8,20 @@ from functools import partial
 from pathlib import Path
 
 from streamfilter.annotate import annotate_video
+from streamfilter.cli.measuring import measuring
 from streamfilter.cli.outputs import annotated_paths, finished_annotated, prepare_annotated, refuse_to_overwrite_inputs
 from streamfilter.cli.stopping import Stop, stopping
 from streamfilter.cli.watching import ConsoleWatcher
 from streamfilter.config import RunConfig, load_config
 from streamfilter.console import Console, Progress
 from streamfilter.errors import SourceError
+from streamfilter.metrics import MetricsWatcher
 from streamfilter.pipeline import identify, load_network, run
 from streamfilter.promise import Promise, deciding_settings
 from streamfilter.sinks import EventLog
 from streamfilter.source import find_sources
 from streamfilter.summary import RunSummary, SourceResult
+from streamfilter.watching import Watchers
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +41,14 @@ def run_job(job: Job, console: Console, *, config: Path | None, overrides: Seque
     settings = load_config(RunConfig, config, overrides)
     names = find_sources(job.sources)
     videos = _check_outputs(job, names, config)
-    with stopping() as stop:
+    with stopping() as stop, measuring(settings.metrics, console) as metrics:
         network = load_network(job.model, settings)
         console.explain(f"model {job.model} on {network.device} finds {', '.join(network.facts.labels)}")
         _warn_of_broken_promise(network.facts.promise, settings, console)
-        watcher = ConsoleWatcher(
+        shown = ConsoleWatcher(
             console, stop, span_s=(settings.source.start_s, settings.source.end_s), is_only=len(names) == 1
         )
+        watcher = Watchers([shown, MetricsWatcher(metrics)])
         run_id = identify(names, config=settings, model=network.facts)
         # Open until the videos are done as well: its lock keeps a second run from writing them.
         with EventLog(job.events, run_id, force=job.force, resume=job.resume) as log:

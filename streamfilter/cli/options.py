@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -42,6 +43,11 @@ def make_console(*, quiet: bool, verbose: bool, live: bool = True) -> Console:
 def as_overrides(options: dict[str, Any]) -> list[str]:
     """Dotted settings for the options that were given: None was not."""
     return [f"{key}={value}" for key, value in options.items() if value is not None]
+
+
+def as_text(value: str | None) -> str | None:
+    """An option that is a text whatever it looks like to YAML; None was not given."""
+    return None if value is None else json.dumps(value)
 
 
 def as_pairs(options: Sequence[str]) -> dict[str, str]:

@@ -25,6 +25,7 @@ from streamfilter.cli import options as opt
 @opt.config_option
 @opt.set_option
 @click.option("--annotate", type=opt.PATH, metavar="MP4", help="Also write an annotated video; a folder for many.")
+@click.option("--metrics", metavar="[HOST:]PORT", help="Answer /metrics and /healthz over HTTP; on loopback alone.")
 @click.option("--resume", is_flag=True, help="Go on with the run that wrote --events and was stopped.")
 @opt.force_option
 @opt.verbosity_options
@@ -57,6 +58,7 @@ def run(
             "source.end_s": settings["end"],
             "classifier.batch": settings["batch"],
             "classifier.device": settings["device"],
+            "metrics.listen": opt.as_text(settings["metrics"]),
         }
     )
     job = Job(sources, model=model_path, events=events, annotate=annotate, force=force, resume=resume)

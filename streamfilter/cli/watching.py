@@ -7,10 +7,10 @@ from pathlib import Path
 
 from streamfilter.cli.stopping import Stop
 from streamfilter.console import Console, Progress, reason_text
-from streamfilter.pipeline import Watcher
 from streamfilter.stages import SourceFacts
 from streamfilter.summary import SourceResult
 from streamfilter.types import Event
+from streamfilter.watching import Watcher
 
 
 class ConsoleWatcher(Watcher):

@@ -64,7 +64,7 @@ def run_start(config: RunConfig, model: ModelFacts) -> Record:
     return {
         "type": "run_start",
         "program": {"name": "streamfilter", "version": __version__},
-        "config": {"digest": config.digest(), "settings": config.model_dump(mode="json")},
+        "config": {"digest": config.digest(), "settings": config.recorded()},
         "model": {
             "digest": model.digest,
             "labels": list(model.labels),

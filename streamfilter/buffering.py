@@ -35,6 +35,51 @@ def prefetch(
     return Prefetch(items, depth, when_full=when_full, is_stalled=is_stalled)
 
 
+def within(patience_s: float, work: Callable[[], T], *, too_late: Callable[[T], object] = lambda result: None) -> T:
+    """What `work` returns or raises; it runs in a thread of its own, since nothing can end a call that hangs.
+
+    Raises `StalledError` after `patience_s` seconds. The thread is left behind then, and gives what comes of it after
+    all to `too_late`.
+    """
+    attempt = _Attempt(work, too_late)
+    if not attempt.ended.wait(patience_s) and attempt.give_up():
+        raise StalledError
+    if attempt.error is not None:
+        raise attempt.error
+    return attempt.results[0]
+
+
+class _Attempt(Generic[T]):
+    """A call in a thread, until it ends or is given up, whichever is first."""
+
+    def __init__(self, work: Callable[[], T], too_late: Callable[[T], object]) -> None:
+        self.ended = threading.Event()
+        self.results: list[T] = []
+        self.error: BaseException | None = None
+        self._is_given_up = False
+        self._lock = threading.Lock()
+        self._work = work
+        self._too_late = too_late
+        threading.Thread(target=self._run, name="streamfilter-within", daemon=True).start()
+
+    def give_up(self) -> bool:
+        """False when it has ended in the last moment."""
+        with self._lock:
+            self._is_given_up = not self.ended.is_set()
+            return self._is_given_up
+
+    def _run(self) -> None:
+        try:
+            self.results.append(self._work())
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the caller
+            self.error = error
+        with self._lock:
+            self.ended.set()
+            is_late = self._is_given_up
+        if is_late and self.results:
+            self._too_late(self.results[0])
+
+
 class Prefetch(Generic[T]):
     """An iterator over what a thread produces. See `prefetch`."""
 

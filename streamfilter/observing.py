@@ -17,15 +17,12 @@ from itertools import chain, groupby
 import numpy as np
 
 from streamfilter.buffering import StalledError, batched, prefetch
-from streamfilter.config import RunConfig
+from streamfilter.config import RunConfig, SourceLimits
 from streamfilter.errors import SourceError
 from streamfilter.gate import make_gate
 from streamfilter.sampler import make_sampler
 from streamfilter.stages import Classifier, Rejector, Source, SourceCounts
 from streamfilter.types import Candidate, Frame, Gap, Look, Pixels, Sighting, Verdict
-
-PATIENCE_S = 60.0
-"""A source that reads no packet for so long hangs, on a network share that is gone perhaps."""
 
 AHEAD_BATCHES = 2
 """How many batches the decode thread may be ahead of the network."""
@@ -88,8 +85,8 @@ def observing(
     depend on the whole of it.
     """
     feed = _Feed(source, classifier, config, known=known)
-    batch = config.classifier.batch
-    with prefetch(feed.items(), AHEAD_BATCHES * batch, is_stalled=_Patience(source.counts)) as items:
+    batch, patience_s = config.classifier.batch, config.source.limits.patience_s
+    with prefetch(feed.items(), AHEAD_BATCHES * batch, is_stalled=_Patience(source.counts, patience_s)) as items:
         yield Observed(_observations(_batches(_unless_stalled(items, feed), batch), classifier), feed)
 
 
@@ -147,7 +144,7 @@ class _Feed:
 
     def give_up(self) -> None:
         """The source hangs."""
-        self.error = _hangs(self._source)
+        self.error = _hangs(self._source, self._config.source.limits)
 
     def items(self) -> Iterator[_Item]:
         """Looks with their pictures at the size of analysis, and gaps, in order; a source's error ends them."""
@@ -193,28 +190,30 @@ class _Feed:
         return _Prepared(frame.time_s, frame.pts, look.cuts_s, look.is_still, pixels)
 
 
-def read_through(source: Source) -> None:
+def read_through(source: Source, limits: SourceLimits) -> None:
     """Read a source to its end and look at nothing. Raises `SourceError` where that fails or hangs."""
-    with prefetch(source.frames(), AHEAD_BATCHES, is_stalled=_Patience(source.counts)) as items:
+    patience = _Patience(source.counts, limits.patience_s)
+    with prefetch(source.frames(), AHEAD_BATCHES, is_stalled=patience) as items:
         try:
             for _ in items:
                 pass
         except StalledError:
-            raise _hangs(source) from None
+            raise _hangs(source, limits) from None
 
 
-def _hangs(source: Source) -> SourceError:
+def _hangs(source: Source, limits: SourceLimits) -> SourceError:
     return SourceError(
-        f"cannot read on in {source.facts.name}: nothing came for {PATIENCE_S:.0f} s; check the disk or the network, "
-        "then --resume"
+        f"cannot read on in {source.facts.name}: nothing came for source.limits.patience_s = {limits.patience_s:g} s; "
+        "check the disk or the network, then --resume"
     )
 
 
 class _Patience:
-    """Says when a source has not read a packet for `PATIENCE_S`."""
+    """Says when a source has not read a packet for `patience_s`: it hangs, on a network share that is gone perhaps."""
 
-    def __init__(self, counts: SourceCounts) -> None:
+    def __init__(self, counts: SourceCounts, patience_s: float) -> None:
         self._counts = counts
+        self._patience_s = patience_s
         self._packets = -1
         self._since_s = 0.0
 
@@ -222,7 +221,7 @@ class _Patience:
         now_s = time.monotonic()
         if self._counts.packets != self._packets:
             self._packets, self._since_s = self._counts.packets, now_s
-        return now_s - self._since_s >= PATIENCE_S
+        return now_s - self._since_s >= self._patience_s
 
 
 def _unless_stalled(items: Iterable[_Item], feed: _Feed) -> Iterator[_Item]:

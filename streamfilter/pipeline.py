@@ -145,7 +145,7 @@ def _failure(name: str, config: RunConfig) -> str | None:
     """Why a source cannot be opened or read to its end; None when it can."""
     try:
         with _opened(name, config) as source:
-            read_through(source)
+            read_through(source, config.source.limits)
     except SourceError as error:
         return str(error)
     return None

@@ -14,7 +14,7 @@ import av
 import pytest
 from fakes import LABELS, color_clip, color_network
 
-from streamfilter import buffering, observing
+from streamfilter import buffering
 from streamfilter.buffering import StalledError, prefetch
 from streamfilter.config import RunConfig, SourceConfig
 from streamfilter.errors import SinkError, SourceError
@@ -106,7 +106,6 @@ def test_a_source_that_hangs_is_given_up_and_the_next_one_is_read(
     hanging.write_bytes(clip.read_bytes())
     release = threading.Event()
     monkeypatch.setattr(buffering, "ASK_EVERY_S", 0.01)
-    monkeypatch.setattr(observing, "PATIENCE_S", 0.2)
     packets = PacketDecoder._packets
 
     def slow(self: PacketDecoder) -> Iterator[Any]:

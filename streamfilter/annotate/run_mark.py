@@ -8,6 +8,7 @@ import av
 from av import FFmpegError
 
 _BEGINS = "streamfilter run "
+_ONLY_THIS = {"protocol_whitelist": "file", "format_whitelist": "mov"}
 
 
 def run_mark(run_id: str) -> dict[str, str]:
@@ -18,7 +19,7 @@ def run_mark(run_id: str) -> dict[str, str]:
 def run_of(path: Path) -> str | None:
     """The run that a video says it belongs to; None for any other file."""
     try:
-        with av.open(f"file:{path.absolute()}", options={"protocol_whitelist": "file"}) as container:
+        with av.open(f"file:{path.absolute()}", container_options=_ONLY_THIS) as container:
             comment = container.metadata.get("comment", "")
     except (FFmpegError, OSError, ValueError):
         return None

@@ -12,6 +12,7 @@ from av import AudioFrame, AudioResampler, FFmpegError, Packet
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 
+from streamfilter.config import SourceLimits
 from streamfilter.source.opening import container_start, open_container
 
 COPIED = frozenset({"aac", "mp3", "opus"})
@@ -24,8 +25,8 @@ class Sound:
     `begin_s` and `end_s` bound the part that is wanted, in stream time; what is written begins at 0.
     """
 
-    def __init__(self, name: str, *, begin_s: float, end_s: float | None) -> None:
-        self._container = open_container(name)
+    def __init__(self, name: str, *, begin_s: float, end_s: float | None, limits: SourceLimits) -> None:
+        self._container = open_container(name, limits)
         stream = self._container.streams.best("audio")
         self._stream = stream if isinstance(stream, AudioStream) else None
         self._begin = container_start(self._container) + Fraction(begin_s)

@@ -45,7 +45,7 @@ def annotate_video(
         bounds = part.start_s, _end_s(source, events, part)
         painter = Painter(events, width, height, bounds_s=bounds, timeline=config.timeline)
         with ExitStack() as stack:
-            sound = stack.enter_context(Sound(str(name), begin_s=part.start_s, end_s=part.end_s))
+            sound = stack.enter_context(Sound(str(name), begin_s=part.start_s, end_s=part.end_s, limits=part.limits))
             writer = stack.enter_context(
                 Mp4Writer(
                     out,

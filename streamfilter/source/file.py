@@ -14,12 +14,14 @@ from av import VideoFrame
 from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 
+from streamfilter.buffering import StalledError, within
 from streamfilter.config import SourceConfig
 from streamfilter.errors import SourceError
 from streamfilter.source.clock import Moment
 from streamfilter.source.geometry import UPRIGHT, Orientation, displayed_size, orientation_of
 from streamfilter.source.losses import LossWatch
 from streamfilter.source.opening import declared_end, fingerprint
+from streamfilter.source.pace import Pace
 from streamfilter.source.packets import Decoded
 from streamfilter.source.picture import Converter, DecodedPicture
 from streamfilter.source.reading import Reading, begin_reading, check_size
@@ -34,9 +36,19 @@ def open_source(name: str | Path, config: SourceConfig, *, keyframes_only: bool 
     """Open a video file; the caller closes it (`with`).
 
     `keyframes_only` lets the decoder skip all other frames, which is many times faster. Raises `SourceError` when the
-    file cannot be read, holds no video, or when no picture of it can be decoded.
+    file cannot be read, holds no video, asks for more than it may, or when no picture of it can be decoded in time.
     """
-    return FileSource(str(name), config, keyframes_only=keyframes_only)
+    try:
+        return within(
+            config.limits.patience_s,
+            lambda: FileSource(str(name), config, keyframes_only=keyframes_only),
+            too_late=FileSource.close,
+        )
+    except StalledError:
+        raise SourceError(
+            f"cannot open {name}: nothing came of it for source.limits.patience_s = {config.limits.patience_s:g} s; "
+            "check the disk or the network, then --resume"
+        ) from None
 
 
 class FileSource:
@@ -66,6 +78,10 @@ class FileSource:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the file back."""
         # A read that hangs in another thread still uses the container: better never closed than under its feet.
         if self._frames is None or inspect.getgeneratorstate(self._frames) != inspect.GEN_RUNNING:
             self._reading.container.close()
@@ -76,17 +92,19 @@ class FileSource:
     def frames(self) -> Iterator[Frame | Gap]:
         """Frames from `start_s` to `end_s` in time order, and a `Gap` where some were lost. Can be read once.
 
-        Raises `SourceError` for a picture larger than `max_pixels`, when there is no picture in the asked time, when
-        the file cannot be read on, and when it is cut short meanwhile.
+        Raises `SourceError` for a picture larger than `max_pixels`, for more frames or time than the limits allow, when
+        there is no picture in the asked time, when the file cannot be read on, and when it is cut short meanwhile.
         """
         self._frames = self._read()
         return self._frames
 
     def _read(self) -> Generator[Frame | Gap]:
         watch = LossWatch(self._reading, keyframes_only=self._keyframes_only)
+        pace = Pace(self._name, self._config.limits)
         for item, moment in self._placed(watch):
             if self._config.end_s is not None and moment.time_s >= self._config.end_s:
                 break
+            pace.check(moment.time_s)
             gaps = watch.before(item, moment)
             if moment.time_s >= self._config.start_s:
                 yield from gaps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import os
@@ -9,49 +10,53 @@ import stat
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 import av
-from av import FFmpegError
+from av import FFmpegError, _core
 from av.container import InputContainer
-from av.format import ContainerFormat
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from streamfilter.config import SourceLimits
 from streamfilter.errors import SourceError
 from streamfilter.source.discovery import is_url, redacted
 
-# Demuxers whose file is a list of other files or addresses, a script, a device, or text drawn as video.
-_REFUSED_NAMES = """
-    applehttp hls dash webm_dash_manifest concat concatf imf rtsp rtp sap sdp
-    image2 image2pipe lavfi vapoursynth avisynth ffmetadata tty adf bin idf xbin
-    x11grab v4l2 video4linux2 fbdev kmsgrab alsa oss bluray dvdvideo libopenmpt
-"""
-_REFUSED = frozenset(_REFUSED_NAMES.split())
 _SAMPLE_BYTES = 1 << 20
 _MICROSECOND = Fraction(1, 1_000_000)
 
 
-def open_container(name: str) -> InputContainer:
-    """Open a regular local file with FFmpeg. Raises `SourceError` with the reason in one line."""
+_TRUSTED = SourceLimits()
+
+
+def open_container(name: str, limits: SourceLimits = _TRUSTED) -> InputContainer:
+    """Open a regular local file with FFmpeg. Raises `SourceError` with the reason in one line.
+
+    Only that file is read: no protocol but `file` and no format that leads elsewhere is allowed, whatever is in it.
+    """
     path = _checked_path(name)
-    options = {"protocol_whitelist": "file", "format_whitelist": ",".join(_allowed_formats())}
+    _limit_blocks(limits.block_mib)
+    options = {
+        "protocol_whitelist": "file",
+        "format_whitelist": ",".join(limits.formats),
+        "codec_whitelist": ",".join(limits.codecs),
+        "max_streams": str(limits.streams + 1),
+    }
     try:
         # The prefix keeps a colon or a comma in the file's name from being read as a protocol.
-        return av.open(f"file:{path}", "r", container_options=options, metadata_errors="replace")
+        container = av.open(f"file:{path}", "r", container_options=options, metadata_errors="replace")
     except FFmpegError as error:
-        refused = error.errno == errno.EINVAL
-        reason = "a playlist or another format that is not read here" if refused else error.strerror
-        raise SourceError(
-            f"cannot read {name} as video ({reason}); expected a whole file that FFmpeg can read, "
-            "such as .mp4, .mkv or .ts"
-        ) from None
+        raise _unreadable(name, error, limits) from None
     except (UnicodeError, ValueError):
         raise SourceError(f"cannot open {name!r}: FFmpeg cannot spell its name; rename the file") from None
+    if len(container.streams) > limits.streams:
+        container.close()
+        raise _too_much(name, limits)
+    return container
 
 
-def video_stream(container: InputContainer, name: str) -> VideoStream:
+def video_stream(container: InputContainer, name: str, limits: SourceLimits = _TRUSTED) -> VideoStream:
     """The stream that a player would show. Raises `SourceError` when there is none, or no decoder for it."""
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream) or _is_cover(stream):
@@ -60,6 +65,12 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     # PyAV's types leave it out, but a codec that FFmpeg does not know has no context.
     if cast(VideoCodecContext | None, stream.codec_context) is None:
         raise SourceError(f"no decoder for the video in {name}; convert it to H.264 first")
+    codec = stream.codec_context.codec.name
+    if codec not in limits.codecs:
+        raise SourceError(
+            f"the video in {name} needs the decoder {codec}, which source.limits.codecs does not name; "
+            "add it there if you trust the file, or convert it to H.264"
+        )
     return stream
 
 
@@ -96,10 +107,13 @@ def declared_end(container: InputContainer, stream: VideoStream) -> tuple[float 
 
 
 def fingerprint(name: str) -> str:
-    """SHA-256 over a file's size in decimal, its first and its last MiB: who it is, without reading all of it."""
+    """SHA-256 over a file's size in decimal, its first and its last MiB: who it is, without reading all of it.
+
+    Raises `SourceError` when it cannot be read.
+    """
     digest = hashlib.sha256()
     try:
-        with Path(name).open("rb") as file:
+        with _regular_file(name) as file:
             size = os.fstat(file.fileno()).st_size
             digest.update(str(size).encode())
             digest.update(file.read(_SAMPLE_BYTES))
@@ -113,31 +127,57 @@ def fingerprint(name: str) -> str:
 def _checked_path(name: str) -> str:
     if is_url(name):
         raise SourceError(f"cannot open {redacted(name)}: live feeds are not supported yet; expected a file")
-    path = Path(name)
+    with _regular_file(name) as file:
+        # What has no size is no video, and reading of it may never end: /proc is full of such files.
+        if not os.fstat(file.fileno()).st_size:
+            raise SourceError(f"{name} is empty (0 bytes); expected a video file")
+    return str(Path(name).absolute())
+
+
+def _regular_file(name: str) -> BinaryIO:
+    """The file, open for reading. Raises `SourceError` for what is none: to open a pipe would wait for its writer."""
     try:
-        # Before it is opened: a pipe would wait for its writer.
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
-            raise SourceError(f"cannot open {name}: it is {what}; expected a video file")
-        with path.open("rb") as file:
-            empty = not file.read(1)
+        descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = os.fdopen(descriptor, "rb")
+        mode = os.fstat(descriptor).st_mode
     except FileNotFoundError:
         raise SourceError(f"cannot open {name}: no such file; check the path") from None
+    except IsADirectoryError:
+        raise SourceError(f"cannot open {name}: it is a folder; expected a video file") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SourceError(f"cannot open {name!r}: {reason}; check the path and its permissions") from None
-    if empty:
-        raise SourceError(f"{name} is empty (0 bytes); expected a video file")
-    return str(path.absolute())
+    if not stat.S_ISREG(mode):
+        file.close()
+        raise SourceError(f"cannot open {name}: it is not a regular file; expected a video file")
+    return file
 
 
-def _allowed_formats() -> list[str]:
-    return sorted(
-        name
-        for name in av.formats_available
-        if not _REFUSED.intersection(name.split(",")) and ContainerFormat(name).is_input
+def _unreadable(name: str, error: FFmpegError, limits: SourceLimits) -> SourceError:
+    if error.errno == errno.ENOMEM:
+        return _too_much(name, limits)
+    refused = error.errno == errno.EINVAL
+    reason = "a playlist or another format that is not read here" if refused else error.strerror
+    return SourceError(
+        f"cannot read {name} as video ({reason}); expected a whole file in one of source.limits.formats, "
+        "such as .mp4, .mkv or .ts"
     )
+
+
+def _too_much(name: str, limits: SourceLimits) -> SourceError:
+    return SourceError(
+        f"{name} asks for more than source.limits.streams = {limits.streams} streams or source.limits.block_mib = "
+        f"{limits.block_mib} MiB of memory; raise these if you trust the file"
+    )
+
+
+def _limit_blocks(mib: int) -> None:
+    """Let FFmpeg take no larger block of memory, in the whole process: a header may declare any size of anything.
+
+    PyAV does not pass this on; but what it is linked to is found through it. Elsewhere than on Unix nothing is limited.
+    """
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(_core.__file__).av_max_alloc(ctypes.c_size_t(mib << 20))
 
 
 def _is_cover(stream: object) -> bool:

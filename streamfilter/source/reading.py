@@ -78,7 +78,7 @@ def check_size(name: str, size: tuple[int, int], *, max_pixels: int) -> None:
 
 
 def _read_from(name: str, config: SourceConfig, *, keyframes_only: bool, seek_s: float | None) -> Reading | None:
-    container = open_container(name)
+    container = open_container(name, config.limits)
     try:
         reading = _prepare(name, container, config, keyframes_only=keyframes_only, seek_s=seek_s)
     except BaseException:
@@ -93,10 +93,10 @@ def _prepare(
     name: str, container: InputContainer, config: SourceConfig, *, keyframes_only: bool, seek_s: float | None
 ) -> Reading | None:
     """A reading that begins at or before `seek_s` (None: at the beginning); None where no seek can promise that."""
-    stream = video_stream(container, name)
+    stream = video_stream(container, name, config.limits)
     probed_size = (stream.codec_context.width, stream.codec_context.height)
     check_size(name, probed_size, max_pixels=config.max_pixels)
-    _set_up_decoder(stream, threads=config.threads, keyframes_only=keyframes_only)
+    _set_up_decoder(stream, config, keyframes_only=keyframes_only)
     start = container_start(container)
     time_base = stream.time_base or Fraction(1, 1_000_000)
     if seek_s is not None and not _seek(container, stream, Fraction(seek_s) + start):
@@ -128,12 +128,12 @@ def _prepare(
     )
 
 
-def _set_up_decoder(stream: VideoStream, *, threads: int, keyframes_only: bool) -> None:
+def _set_up_decoder(stream: VideoStream, config: SourceConfig, *, keyframes_only: bool) -> None:
     codec = stream.codec_context
     # Threads over slices, never over frames: those change what a damaged file decodes to, and lose its last frames.
     codec.thread_type = ThreadType.SLICE
     # And never one: H.264 patches damaged pictures in another way then. Two, four or eight make the same pictures.
-    codec.thread_count = max(2, threads or os.cpu_count() or 2)
+    codec.thread_count = max(2, config.threads or os.cpu_count() or 2)
     if keyframes_only:
         codec.skip_frame = "NONKEY"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -22,7 +23,7 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-_UNRECORDED = ("metrics",)
+_UNRECORDED = ("metrics", "sinks")
 """Sections of a run that say nothing of what it finds."""
 
 
@@ -216,6 +217,94 @@ class MetricsConfig(Section):
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+class Secret(Section):
+    """Where a secret is found: never in the settings themselves."""
+
+    env: str | None = Field(None, pattern=r"^[A-Za-z_]\w*$", description="The environment variable that holds it.")
+    file: Path | None = Field(None, description="The file that holds it; space around it does not count.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Secret:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("expected either env or file")
+        return self
+
+    def read(self) -> str:
+        """The secret. Raises `ConfigError` where there is none."""
+        if self.env is not None:
+            value, where = os.environ.get(self.env, "").strip(), f"environment variable {self.env}"
+        else:
+            assert self.file is not None
+            where = f"file {self.file}"
+            try:
+                value = self.file.read_text("utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigError(f"cannot read the secret in {where}: {type(error).__name__}; check it") from None
+        if not value:
+            raise ConfigError(f"no secret in {where}: set it, or name another place")
+        return value
+
+
+RecordType = Literal[
+    "run_start", "source_state", "event_open", "event_update", "event_close", "event_amend", "gap", "run_end"
+]
+
+
+class SinkConfig(Section):
+    """What every sink beside the log has."""
+
+    types: tuple[RecordType, ...] = Field(
+        ("event_open", "event_update", "event_close", "event_amend", "gap", "source_state"),
+        description="Which types of records are delivered.",
+    )
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = Field(10.0, description="How long the receiver may be silent.")
+    first_retry_s: Annotated[float, Field(gt=0)] = Field(1.0, description="Wait after a first failure; then doubled.")
+    longest_retry_s: Annotated[float, Field(gt=0)] = Field(60.0, description="The longest such wait.")
+    drain_s: Seconds = Field(3.0, description="At the end of a run, how long to deliver what is left in the log.")
+    give_up_s: Seconds = Field(60.0, description="How long `deliver` without `--follow` lets a receiver fail.")
+
+
+class WebhookConfig(SinkConfig):
+    """HTTP POST of each record."""
+
+    kind: Literal["webhook"]
+    url: str | Secret = Field(description="Where to; an address that is a secret comes from elsewhere.")
+    secret: Secret | None = Field(None, description="Signs what is sent; null: nothing is signed.")
+    authorization: Secret | None = Field(None, description="Value of the Authorization header, such as `Bearer ...`.")
+
+
+class MqttConfig(SinkConfig):
+    """MQTT 3.1.1, QoS 1."""
+
+    kind: Literal["mqtt"]
+    host: str = Field(min_length=1, description="The broker.")
+    port: int | None = Field(None, ge=1, le=65535, description="null: 1883, with TLS 8883.")
+    tls: bool = Field(False, description="Encrypt, and check the broker's certificate.")
+    ca_file: Path | None = Field(None, description="Certificates to trust; null: those of the system.")
+    username: str | None = Field(None, description="Who we are to the broker.")
+    password: Secret | None = Field(None, description="And how it knows.")
+    prefix: str = Field("streamfilter", pattern=r"^[^+#$\x00][^+#\x00]*$", description="What all topics begin with.")
+    client_id: str | None = Field(None, min_length=1, description="null: made of the log's path and the sink's name.")
+    keepalive_s: int = Field(30, ge=5, le=3600, description="How soon a broken connection is noticed, in seconds.")
+
+
+class PythonSinkConfig(SinkConfig):
+    """A sink of one's own."""
+
+    kind: Literal["python"]
+    entry_point: str = Field(description="Its name in the group `streamfilter.sinks`.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Handed to it as they are.")
+
+
+AnySink = Annotated[WebhookConfig | MqttConfig | PythonSinkConfig, Field(discriminator="kind")]
+_SINK_KINDS: dict[int | str, type[Section]] = {
+    "webhook": WebhookConfig,
+    "mqtt": MqttConfig,
+    "python": PythonSinkConfig,
+}
+SinkName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+
+
 class RunConfig(Section):
     """What decides what a run finds, whose digest is part of every event's identity, and who is told of it."""
 
@@ -227,6 +316,7 @@ class RunConfig(Section):
     smoother: SmootherConfig = SmootherConfig()
     annotate: AnnotateConfig = AnnotateConfig()
     metrics: MetricsConfig = MetricsConfig()
+    sinks: dict[SinkName, AnySink] = Field(default_factory=dict, description="Sinks beside the log, by name.")
 
     def recorded(self) -> dict[str, Any]:
         """The settings that an event log tells. Who is told of the run is left out, with all that could be secret."""
@@ -403,10 +493,18 @@ def _explain(kind: type[Section], problem: Any) -> str:
         known = ", ".join(_siblings(kind, problem["loc"]))
         return f"unknown setting {where}; known here: {known}"
     message = problem["msg"].removeprefix("Value error, ")
-    return f"{where or 'settings'} = {problem['input']!r}: {message[0].lower()}{message[1:]}"
+    shown = "" if _may_be_secret(problem) else f" = {problem['input']!r}"
+    return f"{where or 'settings'}{shown}: {message[0].lower()}{message[1:]}"
+
+
+def _may_be_secret(problem: Any) -> bool:
+    """A sink's settings hold addresses and options with passwords in them."""
+    return problem["loc"][:1] == ("sinks",) and not isinstance(problem["input"], bool | int | float)
 
 
 def _siblings(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    if location[0] == "sinks" and len(location) > 3:
+        kind, location = _SINK_KINDS[location[2]], location[3:]
     for part in location[:-1]:
         field = kind.model_fields.get(str(part))
         if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):

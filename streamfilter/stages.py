@@ -9,11 +9,11 @@ generators over one another; a `Gap` passes through each of them untouched and i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from streamfilter.types import (
     Candidate,
@@ -124,3 +124,23 @@ class Smoother(Protocol):
     @property
     def rejections(self) -> dict[str, int]:
         """Rejected sightings and appearances so far, counted by reason; `unstable` are those the smoother dropped."""
+
+
+class Sink(Protocol):
+    """Takes records of the event log, one after the other, in a thread of its own.
+
+    A context manager, entered before the first record. What it raises there is told and tried again later.
+    """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def deliver(self, record: Mapping[str, Any], *, key: str) -> None:
+        """Return when the receiver has the record for good.
+
+        `key` is the same whenever the same record comes again, after a crash for example. Raises `RefusedError` for a
+        record that will never be taken; after any other error it comes again.
+        """

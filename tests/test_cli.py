@@ -276,6 +276,8 @@ def test_every_error_of_ours_ends_with_its_own_exit_code(clip: Path, monkeypatch
         "ModelError": 5,
         "DatasetError": 6,
         "SinkError": 7,
+        "UndeliveredError": 7,
+        "RefusedError": 7,
     }
 
 

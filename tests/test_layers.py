@@ -42,6 +42,7 @@ LAYERS = {
     "pipeline": 3,
     "watching": 3,
     "metrics": 3,
+    "delivery": 3,
     "review": 3,
     "training": 3,
     "enrolling": 3,

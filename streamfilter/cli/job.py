@@ -14,7 +14,8 @@ from streamfilter.cli.stopping import Stop, stopping
 from streamfilter.cli.watching import ConsoleWatcher
 from streamfilter.config import RunConfig, load_config
 from streamfilter.console import Console, Progress
-from streamfilter.errors import SourceError
+from streamfilter.delivery import delivering
+from streamfilter.errors import ConfigError, SourceError
 from streamfilter.metrics import MetricsWatcher
 from streamfilter.pipeline import identify, load_network, run
 from streamfilter.promise import Promise, deciding_settings
@@ -39,6 +40,8 @@ class Job:
 def run_job(job: Job, console: Console, *, config: Path | None, overrides: Sequence[str]) -> int:
     """Do it; returns the exit code. Raises `StreamFilterError`."""
     settings = load_config(RunConfig, config, overrides)
+    if settings.sinks and job.events == "-":
+        raise ConfigError(f"sinks ({', '.join(settings.sinks)}) read the event log: give --events FILE")
     names = find_sources(job.sources)
     videos = _check_outputs(job, names, config)
     with stopping() as stop, measuring(settings.metrics, console) as metrics:
@@ -51,7 +54,12 @@ def run_job(job: Job, console: Console, *, config: Path | None, overrides: Seque
         watcher = Watchers([shown, MetricsWatcher(metrics)])
         run_id = identify(names, config=settings, model=network.facts)
         # Open until the videos are done as well: its lock keeps a second run from writing them.
-        with EventLog(job.events, run_id, force=job.force, resume=job.resume) as log:
+        with (
+            EventLog(job.events, run_id, force=job.force, resume=job.resume) as log,
+            delivering(Path(job.events), settings.sinks, console) as deliverers,
+        ):
+            for deliverer in deliverers:
+                metrics.add_sink(deliverer.name, deliverer.numbers)
             whole = finished_annotated(videos, log.run_id) if job.resume else set()
             summary = run(names, network, config=settings, log=log, watcher=watcher)
             console.summary(summary)

@@ -13,6 +13,7 @@ import streamfilter
 from streamfilter.cli.annotate import annotate
 from streamfilter.cli.calibrate import calibrate
 from streamfilter.cli.cut import cut
+from streamfilter.cli.deliver import deliver
 from streamfilter.cli.demo import demo
 from streamfilter.cli.enroll import enroll
 from streamfilter.cli.evaluate import evaluate
@@ -50,6 +51,7 @@ for command in (
     export_command,
     report,
     import_command,
+    deliver,
 ):
     streamfilter_command.add_command(command)
 

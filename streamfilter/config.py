@@ -23,7 +23,7 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-_UNRECORDED = ("metrics", "sinks")
+_UNRECORDED = ("clips", "metrics", "sinks")
 """Sections of a run that say nothing of what it finds."""
 
 
@@ -199,6 +199,22 @@ class AnnotateConfig(Section):
     timeline: bool = Field(True, description="Draw a timeline of the events along the lower edge.")
 
 
+class ClipsConfig(Section):
+    """Clips of events: from their source's packets, nothing encoded anew."""
+
+    folder: Path | None = Field(None, description="Where clips go; null: there are none.")
+    pre_roll_s: Seconds = Field(3.0, description="How long a clip begins before its event; then at a key frame.")
+    post_roll_s: Seconds = Field(3.0, description="How long it goes on after it.")
+    max_length_s: Annotated[float, Field(gt=0)] = Field(300.0, description="The longest clip; a longer event is cut.")
+    thumbnail: bool = Field(False, description="Also a JPEG of the moment with the highest score.")
+    annotated: bool = Field(False, description="Also a copy with box, label and score drawn in; this one is encoded.")
+    max_bytes: int = Field(20_000_000_000, ge=0, description="The oldest are deleted when all take more, in bytes.")
+    max_age_days: Annotated[float, Field(gt=0)] = Field(30.0, description="Those that are older are deleted.")
+    max_ring_bytes: int = Field(
+        64_000_000, ge=1_000_000, description="What the packets of a live feed may take in memory, in bytes."
+    )
+
+
 class MetricsConfig(Section):
     """What a monitoring system is told."""
 
@@ -315,6 +331,7 @@ class RunConfig(Section):
     rejector: RejectorConfig = RejectorConfig()
     smoother: SmootherConfig = SmootherConfig()
     annotate: AnnotateConfig = AnnotateConfig()
+    clips: ClipsConfig = ClipsConfig()
     metrics: MetricsConfig = MetricsConfig()
     sinks: dict[SinkName, AnySink] = Field(default_factory=dict, description="Sinks beside the log, by name.")
 

@@ -11,7 +11,7 @@ goes on from the last checkpoint of its log (`resume`).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from streamfilter.likeness import Leaders, decode_likeness
 from streamfilter.observing import Observation, Observed, observing, read_through, verdicts
 from streamfilter.probability import ProbabilityCurve, with_probability
 from streamfilter.resume import CHECKPOINT_S, Begun, Plan, logged_event, make_plan, spacing_s
-from streamfilter.sinks import EventLog, ModelFacts, Origin, records, run_digest
+from streamfilter.sinks import EventLog, ModelFacts, Origin, event_id, records, run_digest
 from streamfilter.smoother import make_smoother
 from streamfilter.source import open_source
 from streamfilter.source.discovery import redacted
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from streamfilter.model import Model, Thresholds
 
 __all__ = ["Network", "Observation", "SourceRun", "Watcher", "identify", "load_network", "observing", "run", "verdicts"]
+
+
+NameMedia = Callable[[str, str, str], Mapping[str, str] | None]
+"""The names of the files that belong to an event, from its source, label and id; None: it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +95,17 @@ def identify(names: Iterable[str], *, config: RunConfig, model: ModelFacts) -> s
 
 
 def run(
-    names: Sequence[str], network: Network, *, config: RunConfig, log: EventLog, watcher: Watcher | None = None
+    names: Sequence[str],
+    network: Network,
+    *,
+    config: RunConfig,
+    log: EventLog,
+    watcher: Watcher | None = None,
+    media: NameMedia | None = None,
 ) -> RunSummary:
     """Read the sources one after the other and write all that is found into the log; go on where its past ends.
+
+    `media` names the clips that will be made of the events.
 
     A source that fails is told in the log and in its result; the others are read all the same. A watcher that stops the
     run has what was seen so far closed and logged. Raises `SinkError` and `ModelError`, which end everything.
@@ -112,7 +124,14 @@ def run(
             break
         begun = plan.begun if number == plan.todo[0] else None
         results[number] = _run_source(
-            names[number], network, config=config, log=log, watcher=watcher, leaders=leaders, begun=begun
+            names[number],
+            network,
+            config=config,
+            log=log,
+            watcher=watcher,
+            leaders=leaders,
+            begun=begun,
+            media=media,
         )
         watcher.closed(results[number])
     summary = RunSummary(
@@ -173,6 +192,7 @@ def _run_source(
     watcher: Watcher,
     leaders: Leaders,
     begun: Begun | None,
+    media: NameMedia | None,
 ) -> SourceResult:
     try:
         source = _opened(name, config)
@@ -180,7 +200,9 @@ def _run_source(
         log.write(records.source_failed(error, fingerprint=_fingerprint(name)), source=redacted(name))
         return SourceResult(redacted(name), events=begun.events if begun else (), error=error)
     with source:
-        run_ = SourceRun(source, network, config=config, log=log, watcher=watcher, leaders=leaders, begun=begun)
+        run_ = SourceRun(
+            source, network, config=config, log=log, watcher=watcher, leaders=leaders, begun=begun, media=media
+        )
         return run_.run()
 
 
@@ -197,8 +219,10 @@ class SourceRun:
         watcher: Watcher,
         leaders: Leaders | None = None,
         begun: Begun | None = None,
+        media: NameMedia | None = None,
     ) -> None:
         self._source = source
+        self._media = media
         self._network = network
         self._config = config
         self._log = log
@@ -315,7 +339,8 @@ class SourceRun:
             if isinstance(item, Unknown):
                 self._write_unknown(item)
                 continue
-            record = records.event_close(item, self._origin)
+            media = self._media and self._media(self._name, item.label, event_id(item, self._origin))
+            record = records.event_close(item, self._origin, media)
             self._log.write(record, source=self._name)
             self._events.append(logged_event(record))
             self._watcher.found(item)

@@ -36,6 +36,7 @@ LAYERS = {
     "exports": 3,
     "reports": 3,
     "annotate": 2,
+    "clips": 2,
     "console": 2,
     "observing": 3,
     "resume": 3,
@@ -54,7 +55,7 @@ LAYERS = {
 }
 OWNERS = {
     "torch": {"model", "classifier", "training", "enrolling"},
-    "av": {"source", "annotate", "cutting", "demo", "evaluation"},
+    "av": {"source", "annotate", "clips", "cutting", "demo", "evaluation"},
 }
 HEAVY = ("torch", "torchvision", "cv2", "av", "pydantic", "numpy", "rich")
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from streamfilter.annotate import annotate_video
+from streamfilter.cli.clipping import clip_sources, name_media
 from streamfilter.cli.measuring import measuring
 from streamfilter.cli.outputs import annotated_paths, finished_annotated, prepare_annotated, refuse_to_overwrite_inputs
 from streamfilter.cli.stopping import Stop, stopping
@@ -61,10 +62,11 @@ def run_job(job: Job, console: Console, *, config: Path | None, overrides: Seque
             for deliverer in deliverers:
                 metrics.add_sink(deliverer.name, deliverer.numbers)
             whole = finished_annotated(videos, log.run_id) if job.resume else set()
-            summary = run(names, network, config=settings, log=log, watcher=watcher)
+            summary = run(names, network, config=settings, log=log, watcher=watcher, media=name_media(settings.clips))
             console.summary(summary)
             read = zip(names, videos, summary.sources, strict=False)
             left = [one for one in read if one[1] not in whole and one[2].error is None]
+            clip_sources(list(zip(names, summary.sources, strict=False)), settings, network.facts, console, stop)
             if not stop():
                 _annotate(left, settings, log.run_id, console=console, stop=stop)
         if stop():

@@ -25,6 +25,7 @@ from streamfilter.cli import options as opt
 @opt.config_option
 @opt.set_option
 @click.option("--annotate", type=opt.PATH, metavar="MP4", help="Also write an annotated video; a folder for many.")
+@click.option("--clips", metavar="DIR", help="Also write a clip of each event, from its source's own packets.")
 @click.option("--metrics", metavar="[HOST:]PORT", help="Answer /metrics and /healthz over HTTP; on loopback alone.")
 @click.option("--resume", is_flag=True, help="Go on with the run that wrote --events and was stopped.")
 @opt.force_option
@@ -58,6 +59,7 @@ def run(
             "source.end_s": settings["end"],
             "classifier.batch": settings["batch"],
             "classifier.device": settings["device"],
+            "clips.folder": opt.as_text(settings["clips"]),
             "metrics.listen": opt.as_text(settings["metrics"]),
         }
     )

@@ -55,8 +55,13 @@ def run_digest(config_digest: str, model_digest: str, fingerprints: tuple[str, .
 
 def event_id(event: Event | Opening, origin: Origin) -> str:
     """The identity of an appearance: the same in every run of this source with this configuration and model."""
+    return identify_event(event, origin.facts.fingerprint, origin.config_digest, origin.model_digest)
+
+
+def identify_event(event: Event | Opening, fingerprint: str, config_digest: str, model_digest: str) -> str:
+    """The same from its parts: `fingerprint` is that of the source."""
     what = (event.label, str(event.start_pts), str(event.ordinal))
-    return _digest("event", origin.facts.fingerprint, origin.config_digest, origin.model_digest, *what)
+    return _digest("event", fingerprint, config_digest, model_digest, *what)
 
 
 def run_start(config: RunConfig, model: ModelFacts) -> Record:
@@ -142,9 +147,9 @@ def event_open(opening: Opening, origin: Origin) -> Record:
     }
 
 
-def event_close(event: Event, origin: Origin) -> Record:
-    """An appearance is over: the whole of it."""
-    return {
+def event_close(event: Event, origin: Origin, media: Mapping[str, str] | None = None) -> Record:
+    """An appearance is over: the whole of it. `media`: the names of its clip and of what goes with that."""
+    record = {
         "type": "event_close",
         "event_id": event_id(event, origin),
         "label": event.label,
@@ -158,6 +163,7 @@ def event_close(event: Event, origin: Origin) -> Record:
         "exposure": _exposure(event.exposure),
         "track": [_point(point) for point in event.track],
     }
+    return record if media is None else record | {"media": dict(media)}
 
 
 def unknown_id(unknown: Unknown, origin: Origin) -> str:

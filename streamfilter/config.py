@@ -20,11 +20,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from streamfilter.errors import ConfigError
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-_UNRECORDED = ("clips", "metrics", "sinks")
-"""Sections of a run that say nothing of what it finds."""
+_UNRECORDED = ("clips", "live", "metrics", "sinks")
+"""Sections of a run that say nothing of what it finds in files."""
 
 
 class Section(BaseModel):
@@ -215,6 +216,36 @@ class ClipsConfig(Section):
     )
 
 
+class LiveConfig(Section):
+    """How live feeds are read. It plays no part for files."""
+
+    rtsp_transport: Literal["tcp", "udp"] = Field(
+        "tcp", description="How RTSP pictures travel: tcp loses nothing, udp is what some cameras want."
+    )
+    connect_s: Positive = Field(10.0, description="A feed that yields nothing for so long when it is opened is lost.")
+    silence_s: Positive = Field(5.0, description="A feed of which nothing comes for so long is lost.")
+    picture_s: Positive = Field(20.0, description="A feed of which no picture can be decoded for so long is lost.")
+    retry_first_s: Positive = Field(0.5, description="The first wait before a lost feed is tried again; it doubles.")
+    retry_most_s: Positive = Field(30.0, description="The longest such wait; there is no last try.")
+    retry_slow_s: Positive = Field(
+        60.0, description="The wait where only a person can help: password refused, unknown path, unknown codec."
+    )
+    retry_jitter: Share = Field(0.3, description="A wait is shorter by a random share, at most this one.")
+    max_staleness_s: Positive = Field(0.5, description="What is older than this is not looked at any more.")
+    update_s: Positive = Field(5.0, description="How often an open event is told of again.")
+    checkpoint_s: Positive = Field(
+        30.0, description="How often the log tells how far a feed was seen; after a crash more than that is a gap."
+    )
+
+    @model_validator(mode="after")
+    def _waits_grow(self) -> LiveConfig:
+        if self.retry_most_s < self.retry_first_s:
+            raise ValueError(
+                f"retry_most_s {self.retry_most_s} must not be less than retry_first_s {self.retry_first_s}"
+            )
+        return self
+
+
 class MetricsConfig(Section):
     """What a monitoring system is told."""
 
@@ -332,6 +363,7 @@ class RunConfig(Section):
     smoother: SmootherConfig = SmootherConfig()
     annotate: AnnotateConfig = AnnotateConfig()
     clips: ClipsConfig = ClipsConfig()
+    live: LiveConfig = LiveConfig()
     metrics: MetricsConfig = MetricsConfig()
     sinks: dict[SinkName, AnySink] = Field(default_factory=dict, description="Sinks beside the log, by name.")
 

@@ -32,7 +32,12 @@ STATE_BYTES_PER_S = 1000
 
 def spacing_s(state: Any) -> float:
     """Seconds from a checkpoint with this state to the next one."""
-    return max(CHECKPOINT_S, len(json.dumps(state)) / STATE_BYTES_PER_S)
+    return max(CHECKPOINT_S, packed_size(state) / STATE_BYTES_PER_S)
+
+
+def packed_size(state: Any) -> int:
+    """What a checkpoint with this state takes in a log, in bytes."""
+    return len(json.dumps(state))
 
 
 def logged_event(record: Record) -> Event:
@@ -90,7 +95,7 @@ def make_plan(
         return Plan(tuple(range(len(names))), {}, None, (), tuple(said))
     start = past.lines[0].record
     try:
-        _check_settings(start, config, model)
+        check_settings(start, config, model)
         parts = _parts(past.lines, names)
         _check_sources(start["run_id"], parts, fingerprints, settings=config.digest(), model=model.digest)
         newest = {part.number: part for part in parts}
@@ -169,7 +174,8 @@ def _number(name: str, names: Sequence[str], before: Sequence[_Part]) -> int:
     return min(tries, key=lambda number: (tries[number], number))
 
 
-def _check_settings(start: Record, config: RunConfig, model: ModelFacts) -> None:
+def check_settings(start: Record, config: RunConfig, model: ModelFacts) -> None:
+    """Refuse to go on with a log that was begun by another program, with other settings or another model."""
     mine = run_start(config, model)
     if start["program"] != mine["program"]:
         raise _other_run(f"streamfilter {start['program']['version']}, not {mine['program']['version']},")

@@ -32,7 +32,7 @@ class SourceFacts:
     """What is known of a source when it has been opened. `name` is what logs and events call it: never a secret.
 
     `fingerprint` identifies the content (a digest), `duration_s` is the declared duration, None when none is declared.
-    `width` and `height` are of the displayed picture.
+    `width` and `height` are of the displayed picture. `is_live`: it has no end, and its fingerprint is of this run.
     """
 
     name: str
@@ -45,6 +45,7 @@ class SourceFacts:
     rate_hz: float | None
     time_base: Fraction
     has_audio: bool
+    is_live: bool = False
 
 
 @dataclass(slots=True)

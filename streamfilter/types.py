@@ -216,12 +216,13 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """All that one look found: what the smoother takes in."""
+    """All that one look found: what the smoother takes in. `drops`: looks just before it that nobody had time for."""
 
     time_s: float
     pts: int
     sightings: tuple[Sighting, ...]
     cuts_s: tuple[float, ...] = ()
+    drops: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,13 +236,17 @@ class TrackPoint:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What an event stands on. `coverage` is the share, 0 to 1, of its time that was looked at and not lost in gaps."""
+    """What an event stands on. `coverage` is the share, 0 to 1, of its time that was looked at and not lost in gaps.
+
+    `drops`: looks at a live feed between the first and the last that nobody had time for.
+    """
 
     looks: int
     hits: int
     rejections: dict[str, int]
     gap_s: float
     coverage: float
+    drops: int = 0
 
 
 @dataclass(frozen=True, slots=True)

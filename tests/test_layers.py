@@ -22,6 +22,9 @@ LAYERS = {
     "promise": 1,
     "buffering": 2,
     "source": 2,
+    "live": 2,
+    "freshest": 2,
+    "gathering": 2,
     "sampler": 2,
     "gate": 2,
     "model": 2,
@@ -41,6 +44,7 @@ LAYERS = {
     "observing": 3,
     "resume": 3,
     "pipeline": 3,
+    "endless": 3,
     "watching": 3,
     "metrics": 3,
     "delivery": 3,
@@ -55,7 +59,7 @@ LAYERS = {
 }
 OWNERS = {
     "torch": {"model", "classifier", "training", "enrolling"},
-    "av": {"source", "annotate", "clips", "cutting", "demo", "evaluation"},
+    "av": {"source", "live", "annotate", "clips", "cutting", "demo", "evaluation"},
 }
 HEAVY = ("torch", "torchvision", "cv2", "av", "pydantic", "numpy", "rich")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -98,6 +98,28 @@ def source_opened(facts: SourceFacts) -> Record:
     }
 
 
+def source_lost(cause: str, reason: str, *, time_s: float, retry_s: float) -> Record:
+    """A feed is not to be had since `time_s`; it is tried again, the first time in `retry_s`."""
+    return {
+        "type": "source_state",
+        "state": "lost",
+        "cause": cause,
+        "reason": reason,
+        "time_s": _seconds(time_s),
+        "retry_s": _number(retry_s),
+    }
+
+
+def source_resumed(time_s: float, *, lost_events: Sequence[str]) -> Record:
+    """A feed of a run that was killed: it was seen until `time_s`; of `lost_events` nothing more is known."""
+    return {
+        "type": "source_state",
+        "state": "resumed",
+        "time_s": _seconds(time_s),
+        "lost_events": sorted(lost_events),
+    }
+
+
 def source_finished(
     counts: SourceCounts, *, end_s: float, looks: int, rejections: Mapping[str, int], interrupted: bool = False
 ) -> Record:
@@ -164,6 +186,22 @@ def event_close(event: Event, origin: Origin, media: Mapping[str, str] | None = 
         "track": [_point(point) for point in event.track],
     }
     return record if media is None else record | {"media": dict(media)}
+
+
+def event_update(event: Event, origin: Origin) -> Record:
+    """An appearance goes on: what is known of it when it was seen last, at `seen_s`. Of a live feed only."""
+    return {
+        "type": "event_update",
+        "event_id": event_id(event, origin),
+        "label": event.label,
+        "start_s": _seconds(event.start_s),
+        "seen_s": _seconds(event.end_s),
+        "score": _number(event.score),
+        "ordinal": event.ordinal,
+        "pts": {"start": event.start_pts, "seen": event.end_pts, "time_base": str(origin.facts.time_base)},
+        "box": _box(event.track[-1].box),
+        "evidence": _evidence(event.evidence),
+    }
 
 
 def unknown_id(unknown: Unknown, origin: Origin) -> str:

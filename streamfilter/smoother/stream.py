@@ -87,6 +87,10 @@ class TimeSmoother:
             track.lose(loss)
         return self._settle([t for t in self._tracks if self._is_away_too_long(t, loss.end_s)])
 
+    def ongoing(self) -> list[Event]:
+        """What is open and was told: each as the event that it would be, had it ended where it was seen last."""
+        return [t.event(t.seen_s, end_weight_s=0.0) for t in self._tracks if t.ordinal is not None]
+
     def flush(self, end_s: float) -> list[Happening]:
         """The stream ended at `end_s`: close what is open. A second call returns nothing."""
         return self._settle(list(self._tracks), end_s=end_s)

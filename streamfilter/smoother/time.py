@@ -20,7 +20,7 @@ class Step:
     """One look and the time since the look before.
 
     `before_s` is the look before; None at the start of the stream and after a gap. `weight_s` is the time this look
-    stands for, `cuts_s` the cuts after the look before, oldest first.
+    stands for, `cuts_s` the cuts after the look before, oldest first, `drops` the looks that were left out there.
     """
 
     time_s: float
@@ -28,6 +28,7 @@ class Step:
     before_s: float | None
     weight_s: float
     cuts_s: tuple[float, ...]
+    drops: int = 0
 
     @property
     def appeared_s(self) -> float:
@@ -78,6 +79,7 @@ class Clock:
             before_s=None if is_start else mark_s,
             weight_s=self.capped(verdict.time_s - mark_s),
             cuts_s=() if self.mark_s is None else self._cuts(verdict.cuts_s, mark_s, verdict.time_s),
+            drops=verdict.drops,
         )
         self.mark_s, self.after_gap = verdict.time_s, False
         return step

@@ -15,12 +15,16 @@ LEAST_WEIGHT_S = 1e-3
 
 @dataclass(slots=True)
 class Tally:
-    """What was met while a track was alive; `watched_s` is time that looks stand for."""
+    """What was met while a track was alive; `watched_s` is time that looks stand for.
+
+    `drops` take no part in a checkpoint: files know none, and a resumed feed begins its tracks anew.
+    """
 
     looks: int = 0
     gap_s: float = 0.0
     watched_s: float = 0.0
     rejections: Counter[str] = field(default_factory=Counter)
+    drops: int = field(default=0, compare=False)
 
     def add(self, other: Tally) -> None:
         """Take in what `other` counted."""
@@ -28,6 +32,7 @@ class Tally:
         self.gap_s += other.gap_s
         self.watched_s += other.watched_s
         self.rejections.update(other.rejections)
+        self.drops += other.drops
 
 
 @dataclass(slots=True)
@@ -110,6 +115,7 @@ class Track:
         """The logo was seen at this look; a rejected sighting holds the place but is no evidence."""
         self._count_visible(step, is_alone)
         self.since.looks += 1
+        self.since.drops += step.drops if self.hits else 0
         weight_s = min(step.weight_s, step.time_s - self.start_s)
         self.since.watched_s += weight_s
         weight = max(step.weight_s, LEAST_WEIGHT_S)
@@ -135,6 +141,7 @@ class Track:
         self.evidence_s -= step.weight_s
         self.lead_s -= step.weight_s
         self.since.looks += 1
+        self.since.drops += step.drops
         self.since.watched_s += step.weight_s
 
     def lose(self, loss: Loss) -> None:
@@ -181,6 +188,7 @@ class Track:
                 rejections=dict(sorted(self.tally.rejections.items())),
                 gap_s=self.tally.gap_s,
                 coverage=min(1.0, (self.tally.watched_s + end_weight_s) / duration_s),
+                drops=self.tally.drops,
             ),
             exposure=self._exposure(tail_s),
             track=self.path.points(),

@@ -14,7 +14,7 @@ from streamfilter.smoother.place import Place, distinct, overlaps, pair_up
 from streamfilter.smoother.stream import TimeSmoother
 from streamfilter.smoother.time import SLACK_S, Clock, Step
 from streamfilter.smoother.track import Track, place_reach
-from streamfilter.types import Box, Candidate, Gap, Happening, Sighting, Unknown, Verdict
+from streamfilter.types import Box, Candidate, Event, Gap, Happening, Sighting, Unknown, Verdict
 
 
 @dataclass(slots=True, eq=False)
@@ -180,6 +180,10 @@ class WithUnknowns:
     def gap(self, gap: Gap) -> list[Happening]:
         """Take in a gap."""
         return [*self._known.gap(gap), *self._unknown.gap(gap)]
+
+    def ongoing(self) -> list[Event]:
+        """See `TimeSmoother`."""
+        return self._known.ongoing()
 
     def flush(self, end_s: float) -> list[Happening]:
         """The stream ended: close what is open."""

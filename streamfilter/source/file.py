@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import inspect
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
-
-import numpy as np
-from av import VideoFrame
-from av.sidedata.sidedata import SideDataContainer
-from av.sidedata.sidedata import Type as SideDataType
+from typing import Self
 
 from streamfilter.buffering import StalledError, within
 from streamfilter.config import SourceConfig
 from streamfilter.errors import SourceError
 from streamfilter.source.clock import Moment
-from streamfilter.source.geometry import UPRIGHT, Orientation, displayed_size, orientation_of
+from streamfilter.source.geometry import Orientation, displayed_size
 from streamfilter.source.losses import LossWatch
 from streamfilter.source.opening import declared_end, fingerprint
 from streamfilter.source.pace import Pace
 from streamfilter.source.packets import Decoded
-from streamfilter.source.picture import Converter, DecodedPicture
+from streamfilter.source.picture import Converter, DecodedPicture, orientation_in
 from streamfilter.source.reading import Reading, begin_reading, check_size
 from streamfilter.stages import Source, SourceCounts, SourceFacts
 from streamfilter.types import Frame, Gap
@@ -165,7 +160,7 @@ class FileSource:
         stream = self._reading.stream
         # The container speaks of the size it declares; after a change of size only the codec knows.
         owner = stream if size == self._reading.probed_size else stream.codec_context
-        orientation = _orientation(item.frame)
+        orientation = orientation_in(item.frame)
         width, height = displayed_size(*size, aspect=owner.sample_aspect_ratio, orientation=orientation)
         check_size(self._name, (width, height), max_pixels=self._config.max_pixels)
         return width, height, orientation
@@ -189,10 +184,3 @@ def _with_following(items: Iterator[Decoded]) -> Iterator[tuple[Decoded, list[De
             yield waiting.popleft(), list(waiting)
     while waiting:
         yield waiting.popleft(), list(waiting)
-
-
-def _orientation(frame: VideoFrame) -> Orientation:
-    # Not `frame.side_data`: PyAV keeps that on the frame, a cycle that holds the picture until garbage is collected.
-    side_data = cast(Callable[[VideoFrame], SideDataContainer], SideDataContainer)(frame)
-    matrix = side_data.get(SideDataType.DISPLAYMATRIX)
-    return UPRIGHT if matrix is None else orientation_of(np.frombuffer(matrix, dtype=np.int32).tolist())

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, cast
 
 import numpy as np
 from av import FFmpegError, VideoFrame
+from av.sidedata.sidedata import SideDataContainer
+from av.sidedata.sidedata import Type as SideDataType
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
 from streamfilter.errors import SourceError
-from streamfilter.source.geometry import Orientation
+from streamfilter.source.geometry import UPRIGHT, Orientation, orientation_of
 from streamfilter.types import Pixels
 
 _SCALING = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
@@ -85,3 +88,11 @@ class DecodedPicture:
 
     def __repr__(self) -> str:
         return f"DecodedPicture({self.width}×{self.height}, {self._frame.format.name})"
+
+
+def orientation_in(frame: VideoFrame) -> Orientation:
+    """How a decoded frame says that it is to be laid."""
+    # Not `frame.side_data`: PyAV keeps that on the frame, a cycle that holds the picture until garbage is collected.
+    side_data = cast(Callable[[VideoFrame], SideDataContainer], SideDataContainer)(frame)
+    matrix = side_data.get(SideDataType.DISPLAYMATRIX)
+    return UPRIGHT if matrix is None else orientation_of(np.frombuffer(matrix, dtype=np.int32).tolist())

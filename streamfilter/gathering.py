@@ -1,0 +1,127 @@
+"""All threads of a run over feeds: one for each feed, which fill one set of queues that the caller empties.
+
+As in `buffering`: an exception of a feed is delivered where its next item would have come, and every thread is joined,
+unless it hangs in a read that nothing can end: then it is left behind, and what it still yields is thrown away.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from streamfilter.freshest import Freshest, FreshLook
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The last item of a feed: it has ended, with an error or, when it was stopped, without."""
+
+    error: BaseException | None
+
+
+class Gathering(Generic[T]):
+    """Threads in, one consumer out. A context manager that stops every thread and waits `join_s` for them at most."""
+
+    def __init__(self, queues: Freshest[T | Ended], *, join_s: float) -> None:
+        self._queues = queues
+        self._join_s = join_s
+        self._changed = threading.Condition()
+        self._runners: dict[str, _Runner[T]] = {}
+        self.left_behind = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        until_s = time.monotonic() + self._join_s
+        runners = list(self._runners.values())
+        for runner in runners:
+            runner.unwanted()
+        for runner in runners:
+            runner.thread.join(max(0.0, until_s - time.monotonic()))
+            self.left_behind += runner.thread.is_alive()
+
+    def start(self, feed: str, items: Callable[[Callable[[T], bool]], Iterable[FreshLook | T]]) -> None:
+        """Read these items in a thread. `items` is given a function that puts an item of its own among them at once."""
+        runner = _Runner(feed, items, self._put)
+        self._runners[feed] = runner
+        runner.thread.start()
+
+    def leave(self, feed: str, *, join_s: float = 0.0) -> bool:
+        """Want nothing more of a feed; False when its thread is left behind since it does not end within `join_s`."""
+        with self._changed:
+            runner = self._runners.pop(feed)
+            runner.unwanted()
+            self._queues.remove(feed)
+        runner.thread.join(join_s)
+        self.left_behind += runner.thread.is_alive()
+        return not runner.thread.is_alive()
+
+    def take(self, timeout_s: float) -> list[tuple[str, FreshLook | T | Ended]]:
+        """What can be dealt with: at once, when it is due, or nothing after `timeout_s`."""
+        until_s = time.monotonic() + timeout_s
+        with self._changed:
+            while (now_s := time.monotonic()) < min(until_s, due_s := self._queues.due_s()):
+                self._changed.wait(min(until_s, due_s) - now_s)
+            return self._queues.take(now_s)
+
+    def queued(self, feed: str) -> tuple[int, int]:
+        """Looks of a feed that wait, and that were dropped so far."""
+        with self._changed:
+            return self._queues.queued(feed), self._queues.drops(feed)
+
+    def _put(self, runner: _Runner[T], item: FreshLook | T | Ended) -> bool:
+        with self._changed:
+            if not runner.is_wanted:
+                return False
+            was_due_s = self._queues.due_s()
+            self._queues.put(runner.feed, item, time.monotonic())
+            if self._queues.due_s() < was_due_s or was_due_s == math.inf:
+                self._changed.notify_all()
+            return True
+
+
+class _Runner(Generic[T]):
+    """The thread of one feed."""
+
+    def __init__(
+        self,
+        feed: str,
+        items: Callable[[Callable[[T], bool]], Iterable[FreshLook | T]],
+        put: Callable[[_Runner[T], FreshLook | T | Ended], bool],
+    ) -> None:
+        self.feed = feed
+        self.is_wanted = True
+        self._items = items
+        self._put = put
+        self.thread = threading.Thread(target=self._run, name=f"streamfilter-feed-{feed}", daemon=True)
+
+    def unwanted(self) -> None:
+        """Nobody wants any more of it."""
+        self.is_wanted = False
+
+    def _run(self) -> None:
+        try:
+            items = iter(self._items(lambda item: self._put(self, item)))
+            try:
+                for item in items:
+                    if not self._put(self, item):
+                        return
+            finally:
+                # A generator must end in the thread that ran it.
+                close = getattr(items, "close", None)
+                if close is not None:
+                    close()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the consumer
+            self._put(self, Ended(error))
+        else:
+            self._put(self, Ended(None))

@@ -1,0 +1,101 @@
+"""A camera for tests: an RTSP server that plays one H.264 clip for ever, as live. Needs the system's Python.
+
+    /usr/bin/python3 tests/rtsp_server.py CLIP.mp4 --port 8554 [--sound] [--user NAME --password WORD] [--rate 25]
+
+It plays at /live, says `listening` on stdout when clients may come, and ends with its process. The clip has no
+B-frames: its pictures are sent one after the other at the given rate, with times that go on from round to round.
+"""
+
+import argparse
+import sys
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402 - the versions must be named first
+
+AS_BYTES = "h264parse config-interval=-1 ! video/x-h264,stream-format=byte-stream,alignment=au"
+PICTURE = "appsrc name=camera is-live=true format=time do-timestamp=false ! h264parse ! rtph264pay name=pay0 pt=96"
+SOUND = "audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay1 pt=8"
+
+
+def pictures_of(clip: str) -> "tuple[Gst.Caps, list[tuple[bytes, bool]]]":
+    """The coded pictures of a clip, each with whether it is a key picture."""
+    pipeline = Gst.parse_launch(f'filesrc location="{clip}" ! qtdemux ! {AS_BYTES} ! appsink name=out sync=false')
+    sink = pipeline.get_by_name("out")
+    pipeline.set_state(Gst.State.PLAYING)
+    found, caps = [], None
+    while (sample := sink.emit("pull-sample")) is not None:
+        buffer, caps = sample.get_buffer(), sample.get_caps()
+        is_key = not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)
+        found.append((buffer.extract_dup(0, buffer.get_size()), is_key))
+    pipeline.set_state(Gst.State.NULL)
+    return caps, found
+
+
+class Camera(GstRtspServer.RTSPMediaFactory):
+    """One picture every 1/rate seconds into whatever the clients share."""
+
+    def __init__(self, clip: str, *, rate: float, sound: bool) -> None:
+        super().__init__()
+        self.caps, self.pictures = pictures_of(clip)
+        self.step = int(Gst.SECOND / rate)
+        picture = (
+            "appsrc name=camera is-live=true format=time do-timestamp=false ! h264parse ! rtph264pay name=pay0 pt=96"
+        )
+        self.set_launch(f"( {picture} {SOUND if sound else ''} )")
+        self.set_shared(True)
+        self.connect("media-configure", self.begin)
+
+    def begin(self, _factory: object, media: GstRtspServer.RTSPMedia) -> None:
+        source = media.get_element().get_by_name("camera")
+        source.set_property("caps", self.caps)
+        number = [0]
+
+        def push() -> bool:
+            content, is_key = self.pictures[number[0] % len(self.pictures)]
+            buffer = Gst.Buffer.new_wrapped(content)
+            buffer.pts = buffer.dts = number[0] * self.step
+            buffer.duration = self.step
+            if not is_key:
+                buffer.set_flags(Gst.BufferFlags.DELTA_UNIT)
+            number[0] += 1
+            return source.emit("push-buffer", buffer) == Gst.FlowReturn.OK
+
+        GLib.timeout_add(self.step // Gst.MSECOND, push)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("clip")
+    parser.add_argument("--port", required=True)
+    parser.add_argument("--rate", type=float, default=25)
+    parser.add_argument("--sound", action="store_true")
+    parser.add_argument("--user")
+    parser.add_argument("--password")
+    asked = parser.parse_args()
+    Gst.init(None)
+    server = GstRtspServer.RTSPServer(address="127.0.0.1", service=asked.port)
+    camera = Camera(asked.clip, rate=asked.rate, sound=asked.sound)
+    if asked.user:
+        auth = GstRtspServer.RTSPAuth()
+        token = GstRtspServer.RTSPToken()
+        token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, "viewer")
+        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(asked.user, asked.password), token)
+        server.set_auth(auth)
+        access = GstRtspServer.RTSP_PERM_MEDIA_FACTORY_ACCESS
+        permissions = GstRtspServer.RTSPPermissions()
+        permissions.add_role("viewer")
+        for what in (access, GstRtspServer.RTSP_PERM_MEDIA_FACTORY_CONSTRUCT):
+            permissions.add_permission_for_role("viewer", what, True)
+        camera.set_permissions(permissions)
+    server.get_mount_points().add_factory("/live", camera)
+    if not server.attach(None):
+        raise SystemExit(f"port {asked.port} is taken")
+    sys.stdout.write("listening\n")
+    sys.stdout.flush()
+    GLib.MainLoop().run()
+
+
+main()

@@ -2,6 +2,7 @@
 
     python scripts/fault_bench.py kills --count 200 --seed 0     kill -9 at random moments, resume, compare every byte
     python scripts/fault_bench.py disk --count 50 --seed 0       a disk that fills up: one clear error, resume, compare
+    python scripts/fault_bench.py outages --count 2 --seed 0  receivers of the log fail for 30 s: nothing is lost
 
 Each prints what was tried and what went wrong, trial by trial with what repeats it, and ends with exit code 1 when
 anything did. A campaign is a module in scripts/faults/ with a `run(subject, trials) -> Tally`.
@@ -14,11 +15,11 @@ import tempfile
 from pathlib import Path
 
 import click
-from faults import disk, kills
+from faults import disk, kills, outages
 from faults.subject import make_subject
 from faults.tally import Trials
 
-CAMPAIGNS = {"kills": kills.run, "disk": disk.run}
+CAMPAIGNS = {"kills": kills.run, "disk": disk.run, "outages": outages.run}
 
 
 @click.command()

@@ -6,4 +6,5 @@ stand_in.py  a network that costs nothing
 tally.py     which trials there are, and what came of them
 kills.py     kill -9 at random moments
 disk.py      a disk that is full
+outages.py   receivers of the log that fail
 """

@@ -46,7 +46,11 @@ class Forked:
 
     def kill(self) -> None:
         """kill -9."""
-        os.kill(self._pid, signal.SIGKILL)
+        self.stop(signal.SIGKILL)
+
+    def stop(self, number: int) -> None:
+        """Send it a signal."""
+        os.kill(self._pid, number)
 
     def has_ended(self) -> bool:
         """Whether there is nobody left to kill."""

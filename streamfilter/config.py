@@ -19,6 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from streamfilter.errors import ConfigError
 
+# A file of settings is a few kilobytes, and no setting lies deeper than in a list in a section in a section.
+_MOST_BYTES = 1 << 20
+_MOST_DEPTH = 20
+
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -506,13 +510,43 @@ def check_config(kind: type[S], tree: Mapping[str, Any], *, origin: str) -> S:
         raise ConfigError(f"{origin}: {lines}") from None
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """Safe YAML without aliases, which a few lines of could grow to gigabytes, and not deeper than settings are."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("it repeats a part of itself by an alias (`*name`); write that part again")
+        self.depth += 1
+        if self.depth > _MOST_DEPTH:
+            raise yaml.YAMLError(f"it is nested deeper than {_MOST_DEPTH} levels")
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+
+def _plain_yaml(text: str | bytes) -> Any:
+    """What a YAML text says. Raises `ValueError`, in one line, for one that is none, or that is hostile."""
+    try:
+        return yaml.load(text, _PlainLoader)
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        # Beside its own errors YAML lets those of dates and numbers through.
+        raise ValueError(" ".join(str(error).split())[:500]) from None
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise ValueError(f"it is larger than {_MOST_BYTES >> 20} MiB")
+        tree = _plain_yaml(content)
     except OSError as error:
         raise ConfigError(f"cannot read config {path}: {error.strerror}; check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"config {path} is not YAML: {' '.join(str(error).split())}") from None
+    except ValueError as error:
+        raise ConfigError(f"config {path} is not YAML for settings: {error}") from None
     if tree is None:
         return {}
     if not isinstance(tree, dict):
@@ -531,8 +565,8 @@ def _apply(tree: dict[str, Any], override: str) -> None:
             raise ConfigError(f"--set {override!r}: {name} is a value, not a section")
         tree = child
     try:
-        tree[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
+        tree[last] = _plain_yaml(text)
+    except ValueError:
         raise ConfigError(f"--set {override!r}: cannot read the value {text!r}") from None
 
 

@@ -7,4 +7,7 @@ tally.py     which trials there are, and what came of them
 kills.py     kill -9 at random moments
 disk.py      a disk that is full
 outages.py   receivers of the log that fail
+media.py     damaged videos, which drawn.py draws, mutants.py damages and reader.py reads
+soak.py      a loop, for hours
+fuzz.py      the parsers in parsers.py, coverage-guided
 """

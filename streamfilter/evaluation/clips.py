@@ -117,8 +117,10 @@ def _appearance(line: str, names: Mapping[str, str], *, where: str) -> Truth:
         fields: dict[str, Any] = json.loads(line)
         label, visibility = str(fields["label"]), fields["visibility"]
         start_s, end_s = float(fields["start_s"]), float(fields["end_s"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise DatasetError(f"{where}: expected a JSON object with label, start_s, end_s and visibility") from None
-    if visibility not in ("clear", "hard") or not 0 <= start_s < end_s:
-        raise DatasetError(f"{where}: expected visibility clear or hard and 0 ≤ start_s < end_s, got {line.strip()}")
+    if visibility not in ("clear", "hard") or not 0 <= start_s < end_s < math.inf:
+        raise DatasetError(
+            f"{where}: expected visibility clear or hard and 0 ≤ start_s < end_s, got {line.strip()[:200]}"
+        )
     return Truth(names.get(label, label), start_s, end_s, cast(Any, visibility))

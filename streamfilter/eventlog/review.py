@@ -103,8 +103,8 @@ def _record(amendment: Amendment, seq: int) -> dict[str, Any]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[BinaryIO]:
-    """The file, open for reading and writing, with nobody else writing it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    """The file, open for reading and writing, with nobody else writing it; never one that a link leads to elsewhere."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     with os.fdopen(descriptor, "r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file

@@ -49,6 +49,12 @@ FORMAT_VERSION = 2
 Weights = Literal["float16", "int8"]
 PREPROCESSING = {"stride": STRIDE, "mean": list(MEAN), "std": list(STD), "order": "RGB"}
 """What every network of this format takes; a file that says otherwise would be misread."""
+MOST_BYTES = 1 << 30
+"""Of a model file: one with many enrolled labels is some hundred MiB."""
+MOST_TABLE_BYTES = 1 << 24
+"""Of its table of tensors, metadata included, which is parsed as a whole."""
+MOST_LABEL = 1000
+"""Characters of a label, as in the event log."""
 SHORT_SIDES = range(32, 2161)
 """Analysis sizes, in pixels, that a file may ask for."""
 
@@ -204,6 +210,8 @@ def _rebuild(header: dict[str, Any], tensors: dict[str, Tensor], *, digest: str)
 def _check_labels(labels: Any) -> tuple[str, ...]:
     if not isinstance(labels, list) or not labels or not all(isinstance(label, str) and label for label in labels):
         raise ValueError("labels: expected a list of names")
+    if any(len(label) > MOST_LABEL for label in labels):
+        raise ValueError(f"labels: a name is longer than {MOST_LABEL} characters")
     if len(set(labels)) != len(labels):
         raise ValueError("labels: a name stands there twice")
     return tuple(labels)
@@ -297,6 +305,7 @@ def _read(path: Path, *, with_tensors: bool) -> tuple[dict[str, Any], dict[str, 
     try:
         if not path.is_file():
             raise ModelError(f"no model file at {path}: train one with `streamfilter train DATA --model {path.name}`")
+        _check_sizes(path)
         with safe_open(path, framework="pt") as file:
             header = _check_header((file.metadata() or {}).get("streamfilter"), path)
             tensors = {name: file.get_tensor(name) for name in file.keys()} if with_tensors else {}  # noqa: SIM118
@@ -308,6 +317,18 @@ def _read(path: Path, *, with_tensors: bool) -> tuple[dict[str, Any], dict[str, 
     except OSError as error:
         raise ModelError(f"cannot read model {path}: {error.strerror or error}") from None
     return header, tensors
+
+
+def _check_sizes(path: Path) -> None:
+    """Before any memory is taken: a file says in its first eight bytes how long its table is."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        table = int.from_bytes(file.read(8), "little")
+    if size > MOST_BYTES or table > min(size, MOST_TABLE_BYTES):
+        raise ValueError(
+            f"{size} bytes with a table of {table}, expected at most {MOST_BYTES >> 20} MiB with "
+            f"{MOST_TABLE_BYTES >> 20} MiB"
+        )
 
 
 def _check_header(text: str | None, path: Path) -> dict[str, Any]:

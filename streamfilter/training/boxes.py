@@ -15,6 +15,9 @@ from streamfilter.types import Box
 
 COLUMNS = ("image", "x1", "y1", "x2", "y2", "label")
 
+_MOST_LINE = 1 << 20
+_MOST_ROWS = 5_000_000
+
 # Annotators box one logo twice with jitter; in FlickrLogos-27 such pairs overlap by more than half, while a mark boxed
 # both alone and with its lettering, or two logos side by side, overlap by less.
 _SAME_LOGO_IOU = 0.5
@@ -42,10 +45,13 @@ def read_box_rows(path: Path) -> tuple[list[BoxRow], list[Problem]]:
     order: Sequence[str] = COLUMNS
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-            reader = csv.reader(stream)
+            # Line by line, but never more of one than this: a file may be one endless line.
+            reader = csv.reader(iter(lambda: stream.readline(_MOST_LINE), ""))
             for number, cells in enumerate(reader):
                 if number == 0 and "image" in (names := _column_names(cells)):
                     order = _checked_header(names, path)
+                elif len(rows) + len(problems) >= _MOST_ROWS:
+                    raise DatasetError(f"boxes {printable(path)} has more than {_MOST_ROWS} rows; divide it")
                 elif any(cell.strip() for cell in cells):
                     parsed = _parsed(cells, order, path=path, line=reader.line_num)
                     if isinstance(parsed, Problem):

@@ -198,6 +198,17 @@ def test_a_thumbnail_is_of_the_best_moment(tmp_path: Path, video: Path) -> None:
         assert read_stamp(next(picture.decode(video=0)).to_ndarray(format="rgb24")) == pytest.approx(5.2, abs=0.002)
 
 
+def test_a_clip_that_ends_before_its_event_has_its_thumbnail_too(tmp_path: Path, video: Path) -> None:
+    with recorder(tmp_path, thumbnail=True) as one:
+        clips = one.feed()
+        play(video, clips, {4.5: lambda: clips.opened("a", "Red", 4.0)}, until_s=6.0)
+        one.work_off()
+        assert sorted(path.name for path in tmp_path.iterdir()) == [LIST, "Red-a.mp4"]
+        assert clips.closed("a", event(4.0, 9.0)) == {"clip": "Red-a.mp4", "thumbnail": "Red-a.jpg"}
+        one.work_off()
+        assert (tmp_path / "Red-a.jpg").exists()
+
+
 def test_stream_time_need_not_be_the_packets_own(tmp_path: Path, video: Path) -> None:
     with recorder(tmp_path) as one:
         clips = one.feed()
@@ -275,6 +286,43 @@ def test_a_disk_that_refuses_costs_the_clip_and_nothing_else(tmp_path: Path, vid
         play(video, clips, at)
     assert len(told) == 1
     assert "No such file" in told[0]
+
+
+def test_an_event_whose_clip_could_not_be_written_names_none(tmp_path: Path, video: Path) -> None:
+    named: list[Any] = []
+    folder = tmp_path / "clips"
+    with recorder(folder) as one:
+        clips = one.feed()
+
+        def fail() -> None:
+            clips.opened("a", "Red", 2.0)
+            folder.rename(tmp_path / "gone")
+            one.work_off()
+            named.append(clips.closed("a", event(2.0, 2.9)))
+
+        play(video, clips, {3.0: fail})
+    assert named == [None]
+
+
+def test_a_reader_that_hung_and_comes_back_is_not_listened_to(tmp_path: Path, video: Path) -> None:
+    with recorder(tmp_path) as one:
+        clips = one.feed()
+        with av.open(str(video)) as other:
+            stale: Packet[Stream] = next(p for p in other.demux(video=0) if p.size)
+
+            def comes_back() -> None:
+                for do in (lambda: clips.take(stale, 99.0), clips.end):
+                    late = threading.Thread(target=do)
+                    late.start()
+                    late.join()
+
+            at: dict[float, Callable[[], object]] = {
+                5.0: lambda: clips.opened("a", "Red", 4.0),
+                5.5: comes_back,
+                6.0: lambda: clips.closed("a", event(4.0, 5.9)),
+            }
+            play(video, clips, at)
+    check(tmp_path / "Red-a.mp4", begin_s=3.0, end_s=6.9)
 
 
 def test_a_disk_that_hangs_costs_the_rest_of_the_clip_and_no_memory(tmp_path: Path, video: Path) -> None:

@@ -215,6 +215,27 @@ def test_whatever_else_goes_wrong_is_tried_again_and_told_once(tmp_path: Path, e
     assert not one.numbers().is_failing
 
 
+def test_a_sink_that_cannot_be_opened_or_closed_is_told(tmp_path: Path) -> None:
+    class Stubborn(Basket):
+        tries = 0
+
+        def __enter__(self) -> Self:
+            self.tries += 1
+            if self.tries < 3:
+                raise ConnectionError("not yet")
+            return self
+
+        def __exit__(self, *how: object) -> None:
+            raise RuntimeError("never")
+
+    write(tmp_path / "log.jsonl", record(0))
+    basket, told = Stubborn(), Told()
+    drain(deliverer(tmp_path, basket, told))
+    assert seqs(basket) == [0]
+    assert "ConnectionError: not yet" in told.warned[0]
+    assert "RuntimeError: never" in told.warned[1]
+
+
 def test_a_receiver_that_is_dead_costs_no_more_than_the_drain_time_and_loses_nothing(tmp_path: Path) -> None:
     def fail(one: Mapping[str, Any]) -> None:
         raise UndeliveredError("dead")

@@ -163,6 +163,18 @@ def test_two_feeds_that_are_called_the_same_stay_two(metrics: Metrics, address: 
     assert value(text, "frames_total", feed="rtsp://camera/1 #2") == 2
 
 
+def test_a_feed_that_is_not_watched_any_more_is_forgotten(metrics: Metrics, clock: Clock, address: str) -> None:
+    forget = metrics.add_feed("door", lambda: FeedNumbers(is_expected=True))
+    clock.now_s += 1000
+    assert fetch(address, "/healthz")[0] == 503
+    forget()
+    forget()
+    assert fetch(address, "/healthz")[0] == 200
+    metrics.add_feed("door", lambda: FeedNumbers(is_expected=True, frames=3))
+    forget()
+    assert value(fetch(address, "/metrics")[1], "frames_total", feed="door") == 3
+
+
 def test_a_name_with_odd_characters_is_read_back_as_it_was(metrics: Metrics, address: str) -> None:
     name = 'a"b\\c\nd ü'
     metrics.add_feed(name, lambda: FeedNumbers(is_expected=True, frames=1))

@@ -66,7 +66,7 @@ class ClipRecorder:
     ) -> None:
         """Close every clip where it is. Annotated copies that were not begun are left out: they take too long."""
         for feed in self._feeds:
-            feed.end()
+            feed.cut()
         with self._changed:
             self._is_ending = True
             self._changed.notify_all()
@@ -99,18 +99,16 @@ class ClipRecorder:
         """Write what is waiting; finish it where nothing more comes. What cannot be written is told and given up."""
         is_last = recording.is_complete  # asked before writing: what came before that is written
         try:
-            if not recording.is_begun:
-                self.shelf.announce(*_files_of(recording))
-            recording.write()
-            if is_last:
-                self._finish(recording)
+            if not recording.is_whole:
+                self._write(recording, is_last=is_last)
+            return is_last and self._has_all(recording)
         except StreamFilterError as error:
             self._warn(str(error))
             return True
         except OSError as error:
+            recording.give_up()
             self._warn(f"clips in {self.shelf.folder}: {error.strerror}; check the folder and its free space")
             return True
-        return is_last
 
     def _work(self) -> None:
         while not self._is_ending:
@@ -118,11 +116,20 @@ class ClipRecorder:
                 self._changed.wait(_WRITE_EVERY_S)
             self.work_off()
 
-    def _finish(self, recording: Recording) -> None:
-        recording.finish()
-        if recording.is_cut:
-            self._warn(f"clip {recording.path} ends early: the disk did not keep up with the feed")
+    def _write(self, recording: Recording, *, is_last: bool) -> None:
+        if not recording.is_begun:
+            self.shelf.announce(*_files_of(recording))
+        recording.write()
+        if is_last:
+            recording.finish()
+            if recording.is_cut:
+                self._warn(f"clip {recording.path} ends early: the disk did not keep up with the feed")
+
+    def _has_all(self, recording: Recording) -> bool:
+        """Add what goes with a whole clip; False when its event, which may outlast it, is not over yet."""
         event = recording.event
+        if event is None and (self.config.thumbnail or self.config.annotated) and not self._is_ending:
+            return False
         if event is not None and self.config.thumbnail:
             write_thumbnail(recording.path, event, thumbnail_of(recording.path), begin_s=recording.begin_s)
         if event is not None and self.config.annotated and not self._is_ending:
@@ -130,10 +137,14 @@ class ClipRecorder:
             write_annotated(recording.path, event, out, begin_s=recording.begin_s, config=self._annotate)
         self.shelf.settle(*_files_of(recording))
         self.shelf.tidy()
+        return True
 
 
 class FeedClips:
-    """The clips of one feed. `begin`, `take` and `end` are for the thread that reads it, the rest for the run's."""
+    """The clips of one feed. `begin`, `take` and `end` are for the thread that reads it, the rest for the run's.
+
+    A reader that hung and was replaced may come back: only the thread that called `begin` last is listened to.
+    """
 
     def __init__(self, recorder: ClipRecorder) -> None:
         self._recorder = recorder
@@ -141,17 +152,22 @@ class FeedClips:
         self._lock = threading.Lock()
         self._ring = PacketRing(recorder.keep_s, self._config.max_ring_bytes)
         self._streams: Streams | None = None
+        self._reader: int | None = None
         self._open: dict[str, Recording] = {}
 
     def begin(self, streams: Sequence[Stream]) -> None:
-        """A connection begins."""
+        """A connection begins; what an earlier one has left ends."""
+        known = Streams(streams)
         with self._lock:
-            self._streams = Streams(streams)
+            self._cut()
+            self._streams, self._reader = known, threading.get_ident()
 
     def take(self, packet: Packet[Stream], time_s: float) -> None:
         """A packet of the connection, which is shown at `time_s` of stream time."""
         kept = Kept.of(packet, time_s)
         with self._lock:
+            if self._reader != threading.get_ident():
+                return
             self._ring.add(kept)
             for event_id, recording in list(self._open.items()):
                 recording.take(kept)
@@ -161,10 +177,19 @@ class FeedClips:
     def end(self) -> None:
         """The connection is over, and with it every clip."""
         with self._lock:
-            for recording in self._open.values():
-                recording.is_complete = True
-            self._ring.clear()
-            self._streams = None
+            if self._reader == threading.get_ident():
+                self._cut()
+
+    def cut(self) -> None:
+        """The same, from any thread."""
+        with self._lock:
+            self._cut()
+
+    def _cut(self) -> None:
+        for recording in self._open.values():
+            recording.is_complete = True
+        self._ring.clear()
+        self._streams = self._reader = None
 
     def opened(self, event_id: str, label: str, start_s: float) -> None:
         """An event has begun: its clip begins `pre_roll_s` before it, as far as packets are left from then."""
@@ -185,7 +210,8 @@ class FeedClips:
         """
         with self._lock:
             recording = self._open.get(event_id)
-            if recording is None:
+            if recording is None or recording.has_failed:
+                self._open.pop(event_id, None)
                 return None
             recording.event = event
             recording.end_at(event.end_s + self._config.post_roll_s)

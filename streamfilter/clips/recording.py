@@ -31,6 +31,8 @@ class Recording:
         self.event: Event | None = None
         self.is_complete = False
         self.is_cut = False
+        self.is_whole = False
+        self.has_failed = False
         self._end_s = end_s
         self._latest_s = max(packet.time_s for packet in packets if packet.is_video)
         self._streams = streams
@@ -83,7 +85,7 @@ class Recording:
             for packet in packets:
                 self._mux(output, packet)
         except (FFmpegError, OSError) as error:
-            self._give_up()
+            self.give_up()
             raise self._refused(error) from None
 
     def finish(self) -> None:
@@ -93,8 +95,9 @@ class Recording:
         try:
             output.close()
             self.partial.replace(self.path)
+            self.is_whole = True
         except (FFmpegError, OSError) as error:
-            self._give_up()
+            self.give_up()
             raise self._refused(error) from None
 
     def _begun(self) -> OutputContainer:
@@ -120,8 +123,11 @@ class Recording:
         self._last[kept.stream] = packet.dts
         output.mux(packet)
 
-    def _give_up(self) -> None:
-        self.is_complete = True
+    def give_up(self) -> None:
+        """There will be no clip; nothing of it is left."""
+        self.has_failed = self.is_complete = True
+        with self._lock:
+            self._waiting.clear()
         output, self._output = self._output, None
         if output is not None:
             with suppress(FFmpegError, OSError):

@@ -54,10 +54,21 @@ class Metrics(Collector):
         self.registry = CollectorRegistry()
         self.registry.register(self)
 
-    def add_feed(self, name: str, read: Callable[[], FeedNumbers]) -> None:
-        """Tell of this feed from now on. Its name is redacted; a second one with that name gets a number."""
+    def add_feed(self, name: str, read: Callable[[], FeedNumbers]) -> Callable[[], None]:
+        """Tell of this feed from now on, until what is returned is called.
+
+        Its name is redacted; a second one with that name gets a number.
+        """
         with self._lock:
-            self._feeds[_distinct(redacted(name), self._feeds)] = _Feed(read, self._clock())
+            distinct = _distinct(redacted(name), self._feeds)
+            feed = self._feeds[distinct] = _Feed(read, self._clock())
+
+        def forget() -> None:
+            with self._lock:
+                if self._feeds.get(distinct) is feed:
+                    del self._feeds[distinct]
+
+        return forget
 
     def add_sink(self, name: str, read: Callable[[], SinkNumbers]) -> None:
         """Tell of this sink from now on."""

@@ -6,10 +6,12 @@ it is a line now and then, so that a log file stays readable.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Literal, Protocol, TextIO
 
 from rich.console import Console as RichConsole
@@ -45,7 +47,7 @@ class Progress(Protocol):
 
 
 class Console:
-    """Everything that is said to people. `clock` gives monotonic seconds."""
+    """Everything that is said to people. `as_json`: a JSON object a line, for programs. `clock`: monotonic seconds."""
 
     def __init__(
         self,
@@ -53,35 +55,41 @@ class Console:
         *,
         stream: TextIO | None = None,
         live: bool = True,
+        as_json: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.verbosity = verbosity
+        self._as_json = as_json
         self._clock = clock
         self._rich = RichConsole(file=stream or sys.stderr, highlight=False, markup=False, emoji=False)
-        self._live = live and self._rich.is_terminal
+        self._live = live and not as_json and self._rich.is_terminal
 
     def say(self, text: str) -> None:
         """One line, unless quiet."""
         if self.verbosity >= 0:
-            self._rich.print(text, soft_wrap=True)
+            self._line("info", text)
 
     def explain(self, text: str) -> None:
         """One line for those who asked why (`-v`)."""
         if self.verbosity > 0:
-            self._rich.print(text, style="dim", soft_wrap=True)
+            self._line("debug", text, style="dim")
 
     def warn(self, text: str) -> None:
         """One line that says something went wrong but work goes on, unless quiet."""
         if self.verbosity >= 0:
-            self._rich.print(f"warning: {text}", style="yellow", soft_wrap=True)
+            self._line("warning", text, style="yellow")
 
     def error(self, text: str) -> None:
         """One line that says why work stopped: always."""
-        self._rich.print(f"error: {text}", style="red", soft_wrap=True)
+        self._line("error", text, style="red")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table, unless quiet; the first column is text, the others are numbers."""
         if self.verbosity < 0:
+            return
+        if self._as_json:
+            for row in rows:
+                self._line("info", ", ".join(f"{name} {cell}" for name, cell in zip(columns, row, strict=True)))
             return
         table = Table(box=None, pad_edge=False, header_style="bold")
         for index, name in enumerate(columns):
@@ -117,6 +125,19 @@ class Console:
             sparse = _SparseProgress(self, description, pace)
             yield sparse
             sparse.close()
+
+    def _line(self, level: str, text: str, *, style: str | None = None) -> None:
+        if self._as_json:
+            self._rich.out(json_line(level, text), highlight=False)
+            return
+        prefix = f"{level}: " if level in ("warning", "error") else ""
+        self._rich.print(f"{prefix}{text}", style=style, soft_wrap=True)
+
+
+def json_line(level: str, text: str) -> str:
+    """What is said as one JSON object: when in UTC, how grave (`debug`, `info`, `warning`, `error`), and what."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return json.dumps({"time": now, "level": level, "message": text})
 
 
 class _Pace:

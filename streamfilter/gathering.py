@@ -34,7 +34,7 @@ class Gathering(Generic[T]):
         self._join_s = join_s
         self._changed = threading.Condition()
         self._runners: dict[str, _Runner[T]] = {}
-        self.left_behind = 0
+        self._left: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
         return self
@@ -43,12 +43,15 @@ class Gathering(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         until_s = time.monotonic() + self._join_s
-        runners = list(self._runners.values())
-        for runner in runners:
-            runner.unwanted()
-        for runner in runners:
-            runner.thread.join(max(0.0, until_s - time.monotonic()))
-            self.left_behind += runner.thread.is_alive()
+        for feed in list(self._runners):
+            self.leave(feed)
+        for thread in self._left:
+            thread.join(max(0.0, until_s - time.monotonic()))
+
+    @property
+    def left_behind(self) -> int:
+        """Threads that nobody wants any more and that still run."""
+        return sum(thread.is_alive() for thread in self._left)
 
     def start(self, feed: str, items: Callable[[Callable[[T], bool]], Iterable[FreshLook | T]]) -> None:
         """Read these items in a thread. `items` is given a function that puts an item of its own among them at once."""
@@ -56,15 +59,13 @@ class Gathering(Generic[T]):
         self._runners[feed] = runner
         runner.thread.start()
 
-    def leave(self, feed: str, *, join_s: float = 0.0) -> bool:
-        """Want nothing more of a feed; False when its thread is left behind since it does not end within `join_s`."""
+    def leave(self, feed: str) -> None:
+        """Want nothing more of a feed. Its thread ends at its next item, if it comes to one."""
         with self._changed:
             runner = self._runners.pop(feed)
-            runner.unwanted()
+            runner.is_wanted = False
             self._queues.remove(feed)
-        runner.thread.join(join_s)
-        self.left_behind += runner.thread.is_alive()
-        return not runner.thread.is_alive()
+        self._left = [*(thread for thread in self._left if thread.is_alive()), runner.thread]
 
     def take(self, timeout_s: float) -> list[tuple[str, FreshLook | T | Ended]]:
         """What can be dealt with: at once, when it is due, or nothing after `timeout_s`."""
@@ -104,10 +105,6 @@ class _Runner(Generic[T]):
         self._items = items
         self._put = put
         self.thread = threading.Thread(target=self._run, name=f"streamfilter-feed-{feed}", daemon=True)
-
-    def unwanted(self) -> None:
-        """Nobody wants any more of it."""
-        self.is_wanted = False
 
     def _run(self) -> None:
         try:

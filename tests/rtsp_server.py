@@ -19,6 +19,8 @@ AS_BYTES = "h264parse config-interval=-1 ! video/x-h264,stream-format=byte-strea
 PICTURE = "appsrc name=camera is-live=true format=time do-timestamp=false ! h264parse ! rtph264pay name=pay0 pt=96"
 SOUND = "audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay1 pt=8"
 
+MOST_BEHIND = 25
+
 
 def pictures_of(clip: str) -> "tuple[Gst.Caps, list[tuple[bytes, bool]]]":
     """The coded pictures of a clip, each with whether it is a key picture."""
@@ -51,19 +53,28 @@ class Camera(GstRtspServer.RTSPMediaFactory):
     def begin(self, _factory: object, media: GstRtspServer.RTSPMedia) -> None:
         source = media.get_element().get_by_name("camera")
         source.set_property("caps", self.caps)
-        number = [0]
+        began, pushed, skipped = GLib.get_monotonic_time(), 0, 0
 
         def push() -> bool:
-            content, is_key = self.pictures[number[0] % len(self.pictures)]
-            buffer = Gst.Buffer.new_wrapped(content)
-            buffer.pts = buffer.dts = number[0] * self.step
-            buffer.duration = self.step
-            if not is_key:
-                buffer.set_flags(Gst.BufferFlags.DELTA_UNIT)
-            number[0] += 1
-            return source.emit("push-buffer", buffer) == Gst.FlowReturn.OK
+            """All pictures that are due: after a stall only the last ones, since a camera does not go back in time."""
+            nonlocal pushed, skipped
+            due = (GLib.get_monotonic_time() - began) * 1000 // self.step - skipped
+            if due - pushed > MOST_BEHIND:
+                skipped += due - pushed - 1
+                due = pushed + 1
+            while pushed < due:
+                content, is_key = self.pictures[pushed % len(self.pictures)]
+                buffer = Gst.Buffer.new_wrapped(content)
+                buffer.pts = buffer.dts = (pushed + skipped) * self.step
+                buffer.duration = self.step
+                if not is_key:
+                    buffer.set_flags(Gst.BufferFlags.DELTA_UNIT)
+                pushed += 1
+                if source.emit("push-buffer", buffer) != Gst.FlowReturn.OK:
+                    return False
+            return True
 
-        GLib.timeout_add(self.step // Gst.MSECOND, push)
+        GLib.timeout_add(self.step // Gst.MSECOND // 2, push)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from streamfilter.annotate import annotate_video
 from streamfilter.cli.clipping import clip_sources, name_media
+from streamfilter.cli.live import are_feeds, run_live
 from streamfilter.cli.measuring import measuring
 from streamfilter.cli.outputs import annotated_paths, finished_annotated, prepare_annotated, refuse_to_overwrite_inputs
 from streamfilter.cli.stopping import Stop, stopping
@@ -18,7 +19,7 @@ from streamfilter.console import Console, Progress
 from streamfilter.delivery import delivering
 from streamfilter.errors import ConfigError, SourceError
 from streamfilter.metrics import MetricsWatcher
-from streamfilter.pipeline import identify, load_network, run
+from streamfilter.pipeline import Network, identify, load_network, run
 from streamfilter.promise import Promise, deciding_settings
 from streamfilter.sinks import EventLog
 from streamfilter.source import find_sources
@@ -43,12 +44,12 @@ def run_job(job: Job, console: Console, *, config: Path | None, overrides: Seque
     settings = load_config(RunConfig, config, overrides)
     if settings.sinks and job.events == "-":
         raise ConfigError(f"sinks ({', '.join(settings.sinks)}) read the event log: give --events FILE")
+    if are_feeds(job.sources):
+        return _run_feeds(job, settings, console, config)
     names = find_sources(job.sources)
     videos = _check_outputs(job, names, config)
     with stopping() as stop, measuring(settings.metrics, console) as metrics:
-        network = load_network(job.model, settings)
-        console.explain(f"model {job.model} on {network.device} finds {', '.join(network.facts.labels)}")
-        _warn_of_broken_promise(network.facts.promise, settings, console)
+        network = _loaded(job, settings, console)
         shown = ConsoleWatcher(
             console, stop, span_s=(settings.source.start_s, settings.source.end_s), is_only=len(names) == 1
         )
@@ -74,6 +75,28 @@ def run_job(job: Job, console: Console, *, config: Path | None, overrides: Seque
             return stop.exit_code
     _raise_failures(summary)
     return 0
+
+
+def _run_feeds(job: Job, settings: RunConfig, console: Console, config: Path | None) -> int:
+    if job.annotate is not None:
+        raise ConfigError("a live feed is not read twice: --annotate is for files; --clips gives each event a clip")
+    return run_live(
+        job.sources,
+        partial(_loaded, job, settings, console),
+        settings,
+        console,
+        events=job.events,
+        inputs=[job.model, *([config] if config is not None else [])],
+        force=job.force,
+        resume=job.resume,
+    )
+
+
+def _loaded(job: Job, settings: RunConfig, console: Console) -> Network:
+    network = load_network(job.model, settings)
+    console.explain(f"model {job.model} on {network.device} finds {', '.join(network.facts.labels)}")
+    _warn_of_broken_promise(network.facts.promise, settings, console)
+    return network
 
 
 def _check_outputs(job: Job, names: Sequence[str], config: Path | None) -> list[Path]:

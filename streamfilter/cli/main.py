@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from itertools import pairwise
 
 import click
 
@@ -71,7 +72,7 @@ def exit_code(arguments: list[str]) -> int:
         error.show()
         return error.exit_code
     except StreamFilterError as error:
-        _say(f"error: {' '.join(str(error).splitlines())}")
+        _say_error(" ".join(str(error).splitlines()), as_json=_asked_json(arguments))
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         _say("interrupted")
@@ -93,6 +94,19 @@ def _bug(error: Exception, *, explain: bool) -> int:
 
 def _asked_why(arguments: Sequence[str]) -> bool:
     return any(a in ("-v", "--verbose") for a in arguments)
+
+
+def _asked_json(arguments: Sequence[str]) -> bool:
+    return "--log=json" in arguments or ("--log", "json") in pairwise(arguments)
+
+
+def _say_error(text: str, *, as_json: bool) -> None:
+    if as_json:
+        from streamfilter.console import json_line
+
+        _say(json_line("error", text))
+    else:
+        _say(f"error: {text}")
 
 
 def _forget_stdout() -> None:

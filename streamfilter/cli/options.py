@@ -31,13 +31,13 @@ def verbosity_options(command: F) -> F:
     return click.option("-v", "--verbose", is_flag=True, help="Explain what happens and why.")(command)
 
 
-def make_console(*, quiet: bool, verbose: bool, live: bool = True) -> Console:
+def make_console(*, quiet: bool, verbose: bool, live: bool = True, as_json: bool = False) -> Console:
     """The console for `-q` and `-v`, which exclude each other."""
     from streamfilter.console import Console
 
     if quiet and verbose:
         raise click.UsageError("-q and -v exclude each other")
-    return Console(-int(quiet) + int(verbose), live=live)
+    return Console(-int(quiet) + int(verbose), live=live, as_json=as_json)
 
 
 def as_overrides(options: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""`streamfilter run`: find logos in video files and write the event log."""
+"""`streamfilter run`: find logos in video files or live feeds and write the event log."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from streamfilter.cli import options as opt
 @click.option("--clips", metavar="DIR", help="Also write a clip of each event, from its source's own packets.")
 @click.option("--metrics", metavar="[HOST:]PORT", help="Answer /metrics and /healthz over HTTP; on loopback alone.")
 @click.option("--resume", is_flag=True, help="Go on with the run that wrote --events and was stopped.")
+@click.option("--log", type=click.Choice(["text", "json"]), default="text", help="How stderr tells what happens.")
 @opt.force_option
 @opt.verbosity_options
 def run(
@@ -36,6 +37,7 @@ def run(
     events: str,
     annotate: Path | None,
     resume: bool,
+    log: str,
     force: bool,
     quiet: bool,
     verbose: bool,
@@ -43,7 +45,10 @@ def run(
     overrides: tuple[str, ...],
     **settings: Any,
 ) -> int:
-    """Find logos in video files, folders of them or globs, and write one JSON line per appearance."""
+    """Find logos in video files, folders of them or globs, and write one JSON line per appearance.
+
+    Live feeds (rtsp, rtmp, srt, udp, tcp, HLS, /dev/video0, or a YAML file that names some) are watched until stopped.
+    """
     from streamfilter.cli.job import Job, run_job
 
     if resume and force:
@@ -51,7 +56,7 @@ def run(
     if resume and events == "-":
         raise click.UsageError("--resume needs --events FILE: what went to stdout is not there any more")
     shares_terminal = events == "-" and sys.stdout.isatty()
-    console = opt.make_console(quiet=quiet, verbose=verbose, live=not shares_terminal)
+    console = opt.make_console(quiet=quiet, verbose=verbose, live=not shares_terminal, as_json=log == "json")
     named = opt.as_overrides(
         {
             "sampler.rate": settings["rate"],

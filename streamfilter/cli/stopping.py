@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM end a run between two looks, with everything closed; a second one ends it at once."""
+"""Ctrl-C and SIGTERM end a run between two looks, with everything closed; a second one ends it at once.
+
+SIGHUP has the list of feeds read again.
+"""
 
 from __future__ import annotations
 
@@ -41,3 +44,30 @@ def stopping() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class HangUp:
+    """Whether somebody sent SIGHUP since it was last asked for."""
+
+    def __init__(self) -> None:
+        self._is_due = False
+
+    def taken(self) -> bool:
+        """Whether it is due; from then on it is not."""
+        is_due, self._is_due = self._is_due, False
+        return is_due
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """The signal handler."""
+        self._is_due = True
+
+
+@contextmanager
+def hanging_up() -> Iterator[HangUp]:
+    """Catch SIGHUP while the block runs. Only in the main thread."""
+    hangup = HangUp()
+    before = signal.signal(signal.SIGHUP, hangup.note)
+    try:
+        yield hangup
+    finally:
+        signal.signal(signal.SIGHUP, before)

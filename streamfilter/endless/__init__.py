@@ -9,7 +9,8 @@ past.py      what the log of a killed run says of its feeds
 run.py       `run_feeds`: the loop that all feeds share, and that outlives each of them
 """
 
-from streamfilter.endless.run import Reload, run_feeds
+from streamfilter.endless.run import Reload, live_run_id, run_feeds
 from streamfilter.endless.summary import FeedResult, LiveSummary
+from streamfilter.endless.watching import LiveWatcher
 
-__all__ = ["FeedResult", "LiveSummary", "Reload", "run_feeds"]
+__all__ = ["FeedResult", "LiveSummary", "LiveWatcher", "Reload", "live_run_id", "run_feeds"]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from streamfilter.clips import FeedClips
 from streamfilter.config import RunConfig
 from streamfilter.endless.past import PastFeed
 from streamfilter.endless.summary import FeedResult, Totals
@@ -41,9 +42,11 @@ class FeedRun:
         log: EventLog,
         leaders: Leaders,
         watcher: LiveWatcher,
+        clips: FeedClips | None,
     ) -> None:
         self.feed = feed
         self.live = live
+        self.clips = clips
         self._network = network
         self._config = config
         self._log = log
@@ -64,11 +67,11 @@ class FeedRun:
         """The next thing of this feed; `candidates` are None where the network was not asked."""
         if isinstance(item, Gap):
             self._take_gap(item)
-            return
-        self._write_gap()
-        if isinstance(item, FreshLook):
+        elif isinstance(item, FreshLook):
+            self._write_gap()
             self._take_look(item, candidates)
         elif isinstance(item, Opened):
+            self._write_gap()
             self._origin = Origin(item.facts, self._origin.config_digest, self._origin.model_digest)
             self._write(records.source_opened(item.facts) | {"time_s": round(item.time_s, 6)}, item.time_s)
         else:
@@ -224,13 +227,17 @@ class FeedRun:
         for told in happened:
             item = with_probability(told, self._network.probability)
             if isinstance(item, Opening):
+                if self.clips is not None:
+                    self.clips.opened(records.event_id(item, self._origin), item.label, item.start_s)
                 self._write(records.event_open(item, self._origin) | self._utc(start=item.start_s))
             elif isinstance(item, Unknown):
                 own_id = records.unknown_id(item, self._origin)
                 cluster = self._leaders.join(own_id, decode_likeness(item.likeness))
                 self._write_event(records.unknown_close(item, self._origin, cluster), item.event)
             else:
-                self._write_event(records.event_close(item, self._origin), item)
+                own_id = records.event_id(item, self._origin)
+                media = None if self.clips is None else self.clips.closed(own_id, item)
+                self._write_event(records.event_close(item, self._origin, media), item)
                 self.live.counters.events[item.label] += 1
                 self._totals.add(item.label, item.end_s - item.start_s, item.score)
                 self._watcher.found(self.feed.name, item)

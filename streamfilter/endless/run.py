@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 
+from streamfilter.clips import FeedClips
 from streamfilter.config import RunConfig
 from streamfilter.endless.feed_run import FeedRun, Told, wall_of
 from streamfilter.endless.looking import depth_of, fastest_period_s, looks_of
@@ -17,7 +18,7 @@ from streamfilter.errors import StreamFilterError
 from streamfilter.freshest import Freshest, FreshLook
 from streamfilter.gathering import Ended, Gathering
 from streamfilter.likeness import Leaders
-from streamfilter.live import Feed, FeedCounters, LiveFeed, PacketTap
+from streamfilter.live import Feed, FeedCounters, LiveFeed
 from streamfilter.live.clock import LiveMark
 from streamfilter.live.feed import Lost, Opened
 from streamfilter.live.wallclock import WallClock, utc_text
@@ -58,15 +59,15 @@ def run_feeds(
     watcher: LiveWatcher | None = None,
     metrics: Metrics | None = None,
     reload: Reload = lambda: None,
-    tap_of: Callable[[str], PacketTap | None] = lambda name: None,
+    clips_of: Callable[[], FeedClips | None] = lambda: None,
 ) -> LiveSummary:
     """Watch the feeds until the watcher says stop, and write all that is found into the log; go on where its past ends.
 
-    `tap_of` gives the tap for the packets of the feed with this name. No fault of a feed ends the run. Raises
+    `clips_of` makes what cuts the clips of one more feed. No fault of a feed ends the run. Raises
     `SinkError` and `ModelError`, which do.
     """
     began_s = time.monotonic()
-    run = _Run(network, config=config, log=log, watcher=watcher or LiveWatcher(), metrics=metrics, tap_of=tap_of)
+    run = _Run(network, config=config, log=log, watcher=watcher or LiveWatcher(), metrics=metrics, clips_of=clips_of)
     hung = run.watch(feeds, reload)
     results = run.finish()
     return LiveSummary(results, wall_s=time.monotonic() - began_s, hung=hung)
@@ -83,14 +84,14 @@ class _Run:
         log: EventLog,
         watcher: LiveWatcher,
         metrics: Metrics | None,
-        tap_of: Callable[[str], PacketTap | None],
+        clips_of: Callable[[], FeedClips | None],
     ) -> None:
         self._network = network
         self._config = config
         self._log = log
         self._watcher = watcher
         self._metrics = metrics
-        self._tap_of = tap_of
+        self._clips_of = clips_of
         self._leaders = Leaders()
         self._feeds: dict[str, FeedRun] = {}
         self._again_s: dict[str, float] = {}
@@ -114,6 +115,8 @@ class _Run:
                 self._look_after()
                 if (wanted := reload()) is not None:
                     self._reload(wanted)
+            for run in self._feeds.values():
+                run.live.stop()
         return self._gathering.left_behind
 
     def finish(self) -> tuple[FeedResult, ...]:
@@ -161,7 +164,8 @@ class _Run:
         fingerprint = past.fingerprint if past is not None else ""
         fingerprint = fingerprint or fingerprint_of(feed, began_s=time.time())
         mark = past.mark() if past is not None else None
-        live = self._live(feed, fingerprint, mark=mark, counters=FeedCounters(), wall=wall_of(past))
+        clips = self._clips_of() if feed.address else None
+        live = self._live(feed, fingerprint, mark=mark, counters=FeedCounters(), wall=wall_of(past), clips=clips)
         return FeedRun(
             feed,
             live,
@@ -170,16 +174,24 @@ class _Run:
             log=self._log,
             leaders=self._leaders,
             watcher=self._watcher,
+            clips=clips,
         )
 
     def _live(
-        self, feed: Feed, fingerprint: str, *, mark: LiveMark | None, counters: FeedCounters, wall: WallClock
+        self,
+        feed: Feed,
+        fingerprint: str,
+        *,
+        mark: LiveMark | None,
+        counters: FeedCounters,
+        wall: WallClock,
+        clips: FeedClips | None,
     ) -> LiveFeed:
         return LiveFeed(
             feed,
             self._config,
             fingerprint=fingerprint,
-            tap=self._tap_of(feed.name),
+            tap=clips,
             mark=mark,
             counters=counters,
             wall=wall,
@@ -199,7 +211,9 @@ class _Run:
         """A reader of its own for a feed that has lost it: all that is known of the feed goes on."""
         old = run.live
         old.stop()
-        run.live = self._live(run.feed, old.fingerprint, mark=old.mark, counters=old.counters, wall=old.wall)
+        run.live = self._live(
+            run.feed, old.fingerprint, mark=old.mark, counters=old.counters, wall=old.wall, clips=run.clips
+        )
         self._start(run)
 
     def _take(self, taken: Sequence[tuple[str, _Taken]]) -> None:

@@ -39,9 +39,16 @@ class Totals:
 
     def add(self, label: str, duration_s: float, score: float) -> None:
         """One more appearance."""
-        old = self.by_label.get(label, LabelTotal(label, 0, 0.0, 0.0))
-        self.by_label[label] = LabelTotal(
-            label, old.appearances + 1, old.seconds_s + duration_s, max(old.best_score, score)
+        self.merge(LabelTotal(label, 1, duration_s, score))
+
+    def merge(self, more: LabelTotal) -> None:
+        """More appearances of a label."""
+        old = self.by_label.get(more.label, LabelTotal(more.label, 0, 0.0, 0.0))
+        self.by_label[more.label] = LabelTotal(
+            more.label,
+            old.appearances + more.appearances,
+            old.seconds_s + more.seconds_s,
+            max(old.best_score, more.best_score),
         )
 
     def totals(self) -> tuple[LabelTotal, ...]:

@@ -58,6 +58,10 @@ def parse_source(record: Record, known: LoggedSource) -> LoggedSource:
         return _with_facts(fields.mapping(record, "facts"), known)
     if state == "failed":
         return replace(known, state=state, error=fields.text(record, "error", "unknown", most=10_000))
+    if state == "lost":
+        return replace(known, state=state, error=fields.text(record, "reason", "unknown", most=10_000))
+    if state == "resumed":
+        return known
     notes = tuple(str(note)[: fields.MOST_TEXT] for note in fields.sequence(record, "notes", most=1000))
     return replace(
         known,
@@ -133,6 +137,7 @@ def _evidence(evidence: Record) -> Evidence:
         rejections=fields.counts(evidence, "rejections"),
         gap_s=fields.number(evidence, "gap_s", 0.0, low=0, high=fields.MOST_SECONDS),
         coverage=fields.number(evidence, "coverage", 1.0, low=0, high=1),
+        drops=fields.count(evidence, "drops"),
     )
 
 

@@ -9,9 +9,11 @@ import pytest
 import yaml
 
 from streamfilter.config import RunConfig, Section, TrainConfig, load_config
+from streamfilter.live import find_feeds
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
-FILES = sorted(CONFIGS.glob("*.yaml"))
+ROSTER = CONFIGS / "live-feeds.yaml"
+FILES = sorted(path for path in CONFIGS.glob("*.yaml") if path != ROSTER)
 WHOLE: dict[str, type[Section]] = {"default.yaml": RunConfig, "train.yaml": TrainConfig}
 
 
@@ -43,3 +45,15 @@ def test_a_whole_file_explains_every_setting(name: str) -> None:
 def test_a_special_file_differs_from_the_defaults(path: Path) -> None:
     kind = kind_of(path)
     assert load_config(kind, path) != kind()
+
+
+def test_the_shipped_list_of_feeds_loads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "studio").write_text("password\n")
+    for name in ("PARKING_USER", "PARKING_PASSWORD"):
+        monkeypatch.setenv(name, name.lower())
+    monkeypatch.setenv("CHANNEL_URL", "https://cdn.example/channel.m3u8?token=1")
+    text = ROSTER.read_text("utf-8").replace("/run/secrets/studio", str(tmp_path / "studio"))
+    (tmp_path / "feeds.yaml").write_text(text)
+    feeds = find_feeds([str(tmp_path / "feeds.yaml")])
+    assert [feed.name for feed in feeds] == ["entrance", "parking", "studio", "channel"]
+    assert feeds[1].address == "rtsp://parking_user:parking_password@192.0.2.11:554/live/main"

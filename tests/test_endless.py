@@ -262,7 +262,7 @@ addresses = st.builds(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(addresses)
 def test_no_secret_of_an_address_is_in_any_output(address: str) -> None:
     """The name is all that ever leaves: into records, lines for people, metrics, errors."""
@@ -273,7 +273,7 @@ def test_no_secret_of_an_address_is_in_any_output(address: str) -> None:
     watcher.told(feed.name, Lost(Cause.REFUSED, "refused", 0.0, 1.0))
     metrics = Metrics(stale_s=1)
     metrics.add_feed(feed.name, lambda: FeedNumbers(is_expected=True))
-    live = LiveFeed(feed, RunConfig(), fingerprint="0")
+    live = LiveFeed(feed, CONFIG, fingerprint="0")
     outputs = [feed.name, repr(feed), repr(live), said.getvalue(), generate_latest(metrics.registry).decode()]
     outputs.append(
         json_line("info", feed.name)

@@ -69,6 +69,9 @@ def every_record() -> list[tuple[dict[str, Any], str | None]]:
         (records.event_close(an_event(runner_up=None, distance=float("nan")), ORIGIN), "a.mp4"),
         (records.source_finished(counts, end_s=12.48, looks=50, rejections={"far": 3}), "a.mp4"),
         (records.source_failed(SourceError("cannot open b.mp4: no video in it; give another file")), "b.mp4"),
+        (records.source_lost("silent", "nothing came for 5 s", time_s=3.5, retry_s=0.4), "cam"),
+        (records.source_resumed(3.5, lost_events=["0" * 24]), "cam"),
+        (records.event_update(an_event(), ORIGIN), "cam"),
         (records.run_end(sources=2, failed=1, events={"Pepsi": 2}, rejections={"far": 3}), None),
     ]
 

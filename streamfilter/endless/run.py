@@ -95,6 +95,7 @@ class _Run:
         self._leaders = Leaders()
         self._feeds: dict[str, FeedRun] = {}
         self._again_s: dict[str, float] = {}
+        self._forget: dict[str, Callable[[], None]] = {}
         self._removed: list[FeedResult] = []
         queues: Freshest[Told | Ended] = Freshest(
             depth=depth_of(config),
@@ -157,7 +158,7 @@ class _Run:
     def _add(self, feed: Feed, past: PastFeed | None = None) -> None:
         run = self._feeds[feed.name] = self._made(feed, past)
         if self._metrics is not None:
-            self._metrics.add_feed(feed.name, run.numbers)
+            self._forget[feed.name] = self._metrics.add_feed(feed.name, run.numbers)
         self._start(run)
 
     def _made(self, feed: Feed, past: PastFeed | None) -> FeedRun:
@@ -289,6 +290,8 @@ class _Run:
             run.end(state="finished")
             self._removed.append(run.result())
             del self._feeds[run.feed.name]
+            if run.feed.name in self._forget:
+                self._forget.pop(run.feed.name)()
         added = [feed for feed in wanted if feed.name not in self._feeds]
         for feed in added:
             self._add(feed)

@@ -13,6 +13,7 @@ from typing import Any
 
 import av
 import jsonschema
+import numpy as np
 import pytest
 from av import Packet
 from av.stream import Stream
@@ -274,6 +275,29 @@ def test_a_codec_that_mp4_does_not_hold_goes_into_matroska(tmp_path: Path) -> No
         at = {3.0: lambda: (clips.opened("a", "Red", 2.0), clips.closed("a", event(2.0, 2.9)))}
         play(video, clips, at)
     check(tmp_path / "clips" / "Red-a.mkv", begin_s=1.0, end_s=3.9)
+
+
+def test_the_sound_of_cameras_is_kept_too(tmp_path: Path, video: Path) -> None:
+    camera = tmp_path / "camera.mov"
+    with av.open(str(video)) as source, av.open(str(camera), "w") as target:
+        picture = target.add_stream_from_template(source.streams.video[0])
+        sound = target.add_stream("pcm_alaw", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 12 * 8000), np.int16), format="s16", layout="mono")
+        frame.sample_rate, frame.pts = 8000, 0
+        target.mux(sound.encode(frame))
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = picture
+                target.mux(packet)
+    with recorder(tmp_path / "clips") as one:
+        clips = one.feed()
+        at = {6.0: lambda: (clips.opened("a", "Red", 4.0), clips.closed("a", event(4.0, 5.9)))}
+        play(camera, clips, at)
+    clip = tmp_path / "clips" / "Red-a.mov"
+    check(clip, begin_s=3.0, end_s=6.9)
+    with av.open(str(clip)) as container:
+        heard_s = sum(frame.samples for frame in container.decode(audio=0)) / 8000
+    assert heard_s == pytest.approx(4.2, abs=0.5)
 
 
 def test_a_disk_that_refuses_costs_the_clip_and_nothing_else(tmp_path: Path, video: Path) -> None:

@@ -7,11 +7,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import av
 from av import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
+
+from streamfilter.annotate.mp4 import container_format
 
 _IN_MP4 = frozenset({"h264", "hevc", "av1", "mpeg4", "vp9", "aac", "mp3", "opus", "ac3", "eac3"})
 
@@ -49,17 +52,12 @@ class Streams:
     """What the streams of a connection were, for writing them again when the connection is gone."""
 
     def __init__(self, streams: Sequence[Stream]) -> None:
-        # An output that is never begun keeps a copy of what describes the streams.
-        self._copies = av.open(io.BytesIO(), "w", format="matroska")
-        self._kept: dict[int, Stream] = {}
-        self.bases: dict[int, Fraction] = {}
-        for stream in streams:
-            try:
-                self._kept[stream.index] = self._copies.add_stream_from_template(stream)
-            except ValueError:  # a sound that no container holds
-                continue
-            self.bases[stream.index] = stream.time_base or Fraction(1, 1_000_000)
+        # An output that is never begun keeps a copy of what describes the streams; this container takes any codec.
+        self._copies = av.open(io.BytesIO(), "w", format="nut")
         self.suffix = suffix_for(streams)
+        held = [stream for stream in streams if _holds(self.suffix, stream)]
+        self._kept = {stream.index: self._copies.add_stream_from_template(stream) for stream in held}
+        self.bases = {stream.index: stream.time_base or Fraction(1, 1_000_000) for stream in held}
 
     def __iter__(self) -> Iterator[tuple[int, Stream]]:
         """Each by its index."""
@@ -67,9 +65,24 @@ class Streams:
 
 
 def suffix_for(streams: Sequence[Stream]) -> str:
-    """The container that holds these streams: MP4, or Matroska where a codec needs it."""
+    """The container for these streams: MP4; where a codec needs it Matroska, or QuickTime (for the A-law of cameras).
+
+    Sound that none of them holds is left out.
+    """
     contexts = [stream.codec_context for stream in streams]
-    return ".mp4" if all(one is not None and one.name in _IN_MP4 for one in contexts) else ".mkv"
+    if all(one is not None and one.name in _IN_MP4 for one in contexts):
+        return ".mp4"
+    whole = (suffix for suffix in (".mkv", ".mov") if all(_holds(suffix, stream) for stream in streams))
+    return next(whole, ".mkv")
+
+
+def _holds(suffix: str, stream: Stream) -> bool:
+    """Whether FFmpeg writes this stream to files of that kind."""
+    try:
+        av.open(io.BytesIO(), "w", format=container_format(Path(f"clip{suffix}"))).add_stream_from_template(stream)
+    except ValueError:
+        return False
+    return True
 
 
 class PacketRing:

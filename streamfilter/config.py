@@ -70,6 +70,9 @@ class SourceLimits(Section):
     block_mib: int = Field(
         512, ge=1, le=2047, description="Most memory that FFmpeg takes at once, for a picture or a packet, in MiB."
     )
+    memory_mib: int = Field(
+        4096, ge=512, le=1 << 20, description="Address space of a decoder's process, in MiB; with source.isolate only."
+    )
     formats: tuple[_Name, ...] = Field(
         tuple(_FORMATS.split()), min_length=1, description="Containers that are opened, by FFmpeg's names."
     )
@@ -89,6 +92,10 @@ class SourceConfig(Section):
     threads: int = Field(0, ge=0, le=64, description="Decoder threads; 0 lets FFmpeg choose.")
     max_pixels: int = Field(
         8192 * 8192, ge=1, description="Pictures with more pixels than this are refused, in pixels."
+    )
+    isolate: bool = Field(
+        False,
+        description="Decode in a process of its own: a decoder that crashes or hangs then fails only its source.",
     )
     limits: SourceLimits = SourceLimits()
 
@@ -383,7 +390,7 @@ class RunConfig(Section):
                 **dict.fromkeys(_UNRECORDED, True),
                 "annotate": True,
                 "classifier": {"batch", "threads"},
-                "source": {"threads", "limits"},
+                "source": {"threads", "limits", "isolate"},
             },
         )
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()

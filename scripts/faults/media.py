@@ -42,7 +42,7 @@ def run(folder: Path, trials: Trials) -> Tally:
 def _judge(outcome: Outcome | str, tally: Tally, reader: Reader) -> Iterator[str]:
     """What is wrong with an outcome; everything is counted."""
     if isinstance(outcome, str):
-        tally.counts[outcome] += 1
+        tally.counts[outcome.partition(":")[0]] += 1
         yield outcome
         return
     tally.counts[f"exit code {outcome.code}"] += 1

@@ -6,9 +6,12 @@ It is replaced when it crashes or hangs.
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import multiprocessing
 import os
+import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -69,6 +72,7 @@ class Reader:
             if self._mine.poll(DEADLINE_S):
                 self._last = self._mine.recv()
                 return self._last
+            word = f"hangs: {self._stacks()}"
         except (EOFError, ConnectionError):
             self._process.join()
             word = f"crash with exit code {self._process.exitcode}"
@@ -95,6 +99,12 @@ class Reader:
             tally.counts[f"MiB after {self._warm_up} inputs"] = round(self._first.rss_mib)
             tally.counts[f"MiB after {self._since} inputs"] = round(self._last.rss_mib)
 
+    def _stacks(self) -> str:
+        """Where every thread of the process is."""
+        os.kill(self._process.pid or 0, signal.SIGUSR1)
+        time.sleep(1)
+        return (self._folder / "said.txt").read_text("utf-8", "replace")[-3000:]
+
     def _begin(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._mine, theirs = context.Pipe()
@@ -116,6 +126,7 @@ def _work(pipe: Connection, folder: Path) -> None:
     said = os.open(folder / "said.txt", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     os.dup2(said, 1)
     os.dup2(said, 2)
+    faulthandler.register(signal.SIGUSR1, said)
     while True:
         try:
             path, annotate = pipe.recv()

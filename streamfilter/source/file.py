@@ -33,6 +33,10 @@ def open_source(name: str | Path, config: SourceConfig, *, keyframes_only: bool 
     `keyframes_only` lets the decoder skip all other frames, which is many times faster. Raises `SourceError` when the
     file cannot be read, holds no video, asks for more than it may, or when no picture of it can be decoded in time.
     """
+    if config.isolate:
+        from streamfilter.source.isolated import IsolatedSource
+
+        return IsolatedSource(str(name), config, keyframes_only=keyframes_only)
     try:
         return within(
             config.limits.patience_s,

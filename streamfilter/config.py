@@ -445,6 +445,9 @@ class TrainConfig(Section):
     scribbles: Share = Field(
         0.4, description="Share of the scenes with strokes, blobs and words that are nobody's logo."
     )
+    mosaics: Share = Field(
+        0.0, description="Share of the scenes that are mosaics of close-ups: many logos for the time of one scene."
+    )
     scenes: int | None = Field(
         None, ge=10, description="Training scenes composed in all. null: what half an hour on the device allows."
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -91,6 +93,16 @@ def test_a_window_called_the_pictures_own_label_is_never_a_negative() -> None:
         everywhere = logits.clone()
         everywhere[..., 1] = 20.0
         assert negatives(chosen_from(everywhere, shown, seed=seed)) == []
+
+
+def test_labels_that_may_stand_unboxed_in_a_mosaic_are_never_negatives_there() -> None:
+    logits = logits_of(1)
+    logits[..., NONE] = -9.0
+    guesses = logits[0].argmax(dim=1)
+    mosaic = replace(NOTHING, shown=(1,))
+    picked = negatives(chosen_from(logits, mosaic))
+    assert picked
+    assert {int(guesses[window]) for window in picked} == {0}
 
 
 def test_an_unboxed_picture_teaches_its_likeliest_window_alone() -> None:

@@ -23,6 +23,7 @@ from streamfilter.types import Box, Pixels
 SMALL = SceneSettings(height=96, width=128)
 PASTED = replace(SMALL, pasted=1.0, as_is=0.0)
 AS_IS = replace(SMALL, pasted=0.0, as_is=1.0)
+MOSAIC = replace(SMALL, mosaics=1.0)
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 Make = Callable[..., Example]
 
@@ -212,6 +213,41 @@ def test_boxes_of_labels_that_are_not_taught_are_neither_taught_nor_forbidden(ma
     composer = SceneComposer([make(photograph(1), "known", "Mark", boxes)], ("Mark",), AS_IS)
     labels = {int(label) for seed in range(20) for label in composer.compose(seed).facts.labels}
     assert labels == {0, -1}
+
+
+def test_a_mosaic_shows_several_logos_where_its_boxes_say(make: Make) -> None:
+    """The pictures are black but for the coloured mark in their box, so the colour tells where marks are."""
+    marked = np.zeros((60, 80, 3), np.uint8)
+    marked[20:40, 20:60] = RED
+    box = (Box(20 / 80, 20 / 60, 40 / 80, 20 / 60), "Acme")
+    examples = [make(marked, label="Acme", boxes=[box]), make(np.zeros((50, 50, 3), np.uint8), kind="negative")]
+    composer = SceneComposer(examples, ["Acme"], replace(MOSAIC, height=192, width=256))
+    counts = []
+    for seed in range(20):
+        scene = composer.compose(seed)
+        red = scene.pixels[..., 0].astype(int) - scene.pixels[..., 1:].max(axis=2)
+        for x1, y1, x2, y2 in scene.facts.boxes * (256, 192, 256, 192):
+            middle = red[int(y1 + (y2 - y1) * 0.3) : int(y2 - (y2 - y1) * 0.3) + 1, int((x1 + x2) / 2)]
+            assert middle.max() > 20, f"scene {seed}: no mark at {x1:.0f}, {y1:.0f}"
+            red[max(0, int(y1) - 6) : int(y2) + 7, max(0, int(x1) - 6) : int(x2) + 7] = 0
+        assert (red > 60).mean() < 0.01, f"scene {seed}: a mark without a box"
+        assert scene.facts.shown == ((0,) if len(scene.facts.boxes) else ())
+        counts.append(len(scene.facts.boxes))
+    assert np.mean(counts) > 2
+
+
+def test_a_logo_that_the_edge_of_its_tile_cuts_off_is_neither_taught_nor_forbidden(make: Make) -> None:
+    wide = np.zeros((40, 160, 3), np.uint8)
+    boxes = [(Box(0.0, 0.25, 0.1, 0.5), "Acme"), (Box(0.9, 0.25, 0.1, 0.5), "Acme")]
+    scenes = [SceneComposer([make(wide, label="Acme", boxes=boxes)], ["Acme"], MOSAIC).compose(s) for s in range(30)]
+    labels = np.concatenate([scene.facts.labels for scene in scenes])
+    assert set(labels.tolist()) == {-1, 0}
+
+
+def test_where_nothing_is_boxed_there_are_no_mosaics(make: Make) -> None:
+    examples = [make(photograph(1), label="Acme"), make(photograph(2), kind="negative")]
+    with_mosaics, without = (SceneComposer(examples, ["Acme"], how).compose(3) for how in (MOSAIC, SMALL))
+    assert same(with_mosaics, without)
 
 
 @pytest.mark.parametrize("shape", [(16, 4000), (4000, 16), (17, 16)])

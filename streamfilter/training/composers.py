@@ -46,7 +46,7 @@ def make_composers(taught: Dataset, held: Dataset, config: TrainConfig) -> Compo
     kinds = {"photographs": held.of_kind("negative"), "other logos": held.of_kind("unknown")}
     sources = {source: examples for source, examples in kinds.items() if examples} | {"drawn": ()}
     return Composers(
-        taught=SceneComposer(taught.examples, labels, settings, whole=whole).compose,
+        taught=SceneComposer(taught.examples, labels, replace(settings, mosaics=config.mosaics), whole=whole).compose,
         held=SceneComposer(held.examples, labels, found_only, whole=whole_held).compose,
         strangers={name: SceneComposer(own, labels, found_only).compose for name, own in sources.items()},
     )

@@ -20,6 +20,8 @@ from streamfilter.training.targets import IGNORE
 HARD_WINDOWS = 24
 RANDOM_WINDOWS = 8
 WINDOWS_PER_LOGO = 6
+NEGATIVES_WEIGHT = 2.0
+"""What all negatives of a scene weigh together; one logo weighs 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +73,15 @@ def choose_windows(
             window = _likeliest(logits[scene, :, whole].cpu().numpy(), grid, free_search=free_search)
             chosen.add(scene, np.array([window]), np.array([whole]), 0.5)
             continue
-        others = np.flatnonzero((target.labels == none) & ((guesses[scene] != whole) | (whole < 0)))
+        unsure = [*facts.shown, *([whole] if whole >= 0 else [])]
+        others = np.flatnonzero((target.labels == none) & ~np.isin(guesses[scene], unsure))
         if len(others):
             hardest = others[np.argsort(-strangeness[scene, others], kind="stable")[: HARD_WINDOWS * 8]]
             hard = rng.choice(hardest, min(HARD_WINDOWS, len(hardest)), replace=False)
             few = rng.choice(others, min(RANDOM_WINDOWS, len(others)), replace=False)
-            chosen.add(scene, np.concatenate([hard, few]), np.full(len(hard) + len(few), none), 2.0)
+            windows = np.concatenate([hard, few])
+            weight = max(NEGATIVES_WEIGHT, float(len(facts.shown)))  # a mosaic has as many strangers as logos
+            chosen.add(scene, windows, np.full(len(windows), none), weight)
     return chosen
 
 

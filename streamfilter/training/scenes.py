@@ -1,14 +1,16 @@
 """Training scenes: what a video shows, composed from the user's pictures. Each scene has its logos' boxes, exactly.
 
-Three kinds: logos pasted on photographs, shop fronts or a plain ground (end cards); a label picture as it is, cropped
-and scaled at random; pictures with none of the labels. Strangers, pieces of other logos and of photographs, are
-pasted the same way as the logos are, so that "something was pasted here" says nothing.
+Four kinds: logos pasted on photographs, shop fronts or a plain ground (end cards); a label picture as it is, cropped
+and scaled at random; pictures with none of the labels; and mosaics of close-ups of all of these, which teach many logos
+in one pass. Strangers, pieces of other logos and of photographs, are pasted the same way as the logos are, so that
+"something was pasted here" says nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -29,6 +31,12 @@ from streamfilter.types import Box, Pixels
 LARGEST = 1600
 """Longer side in pixels at which a picture is read: a phone's photograph has far more than a scene can show."""
 NOTHING_MADE = SyntheticConfig()
+MOSAIC_LOGOS, MOSAIC_STRANGERS = 0.5, 0.8
+"""Up to where a draw from 0 to 1 makes a tile of a mosaic show a logo, and up to where a stranger."""
+CLOSE_UP = (0.3, 0.95)
+"""Longer side of what a tile of a mosaic shows, as a share of the tile's."""
+TILES = (2, 3, 4)
+"""Tiles of a mosaic along either side."""
 MIN_VISIBLE = 0.5
 """A logo of which less lies inside the picture is neither taught nor forbidden."""
 
@@ -39,13 +47,15 @@ class SceneFacts:
 
     `labels`: `(n,)` int64, index into the labels; -1 marks a region that is neither taught nor forbidden.
     `whole_label` is the index of the label that the picture shows somewhere, boxed or not; -1 for none. `strengths`:
-    `(n,)` float64, how much of each logo there is, 0 to 1; None where all are whole.
+    `(n,)` float64, how much of each logo there is, 0 to 1; None where all are whole. `shown`: labels that may also stand
+    where there is no box.
     """
 
     boxes: NDArray[np.float64]
     labels: NDArray[np.int64]
     whole_label: int = -1
     strengths: NDArray[np.float64] | None = None
+    shown: tuple[int, ...] = ()
 
     @property
     def whole_labels(self) -> NDArray[np.int64]:
@@ -65,6 +75,7 @@ class Scene:
 class SceneSettings:
     """Size of a scene in pixels, shares of the kinds of scene, heights of pasted logos, share of scribbled scenes.
 
+    `mosaics`: share of all scenes; `pasted` and `as_is`: shares of the others.
     `synthetic`: shares of the negatives that are made from the labels' own pictures.
     """
 
@@ -72,6 +83,7 @@ class SceneSettings:
     width: int = 512
     pasted: float = 0.5
     as_is: float = 0.28
+    mosaics: float = 0.0
     min_side: float = 0.05
     max_side: float = 0.85
     scribbles: float = 0.0
@@ -103,6 +115,8 @@ class SceneComposer:
         self._shown = [label for label in labels if self._pictures[label]]
         self._cut_free = [label for label in self._teachable if label not in whole]
         self._erasable = [e for e in known if not e.has_alpha and _is_mark(e)]
+        boxed = _by_label(self._erasable, labels)
+        self._boxed = [pictures for pictures in boxed.values() if pictures]
 
     def compose(self, seed: int) -> Scene:
         """One scene; the same seed gives the same scene.
@@ -111,6 +125,8 @@ class SceneComposer:
         """
         rng = np.random.default_rng(seed)
         draw = rng.random()
+        if self._boxed and _happens(self._settings.mosaics, rng):
+            return self._mosaic(rng)
         if self._erasable and _happens(self._settings.synthetic.erased, rng):
             return self._erased(rng)
         if draw >= self._settings.pasted + self._settings.as_is or not (self._teachable or self._shown):
@@ -143,6 +159,39 @@ class SceneComposer:
         frame, matrix = _crop(picture, self._settings, rng, around=_some_box(boxes, rng))
         found = [(_map_box(box, picture, matrix), self._index.get(name, -1), 1.0) for box, name in boxes]
         return _scene(degrade(frame, rng), found, whole_label=self._index[label])
+
+    def _mosaic(self, rng: np.random.Generator) -> Scene:
+        """Close-ups side by side (Bochkovskiy et al., "YOLOv4", 2020): half of them of logos, half of anything else."""
+        height, width = self._settings.height, self._settings.width
+        frame = np.empty((height, width, 3), np.uint8)
+        found: list[tuple[PixelBox, int, float]] = []
+        shown: set[int] = set()
+        for left, top, right, bottom in _tiles(width, height, rng):
+            size = replace(self._settings, width=right - left, height=bottom - top)
+            example = self._close_up_of(rng)
+            boxes = example.boxes if example is not None else ()
+            if example is None:
+                frame[top:bottom, left:right] = _plain(size, rng, None)
+                continue
+            picture = load_picture(example.path, max_side=LARGEST)[..., :3]
+            box = _some_box([b for b in boxes if example.label in (None, b[1])], rng) or _somewhere(rng)
+            tile, matrix = _crop(picture, size, rng, around=box, closely=True)
+            frame[top:bottom, left:right] = tile
+            if example.label is not None:
+                moved = [(_map_box(own, picture, matrix), self._index.get(name, -1)) for own, name in boxes]
+                found += _within_tile(moved, (left, top, right, bottom))
+                shown.add(self._index[example.label])
+        return _scene(degrade(frame, rng), found, shown=tuple(sorted(shown)))
+
+    def _close_up_of(self, rng: np.random.Generator) -> Example | None:
+        """What a tile shows: a boxed picture of a label, another logo, a photograph; None for a plain ground."""
+        draw = rng.random()
+        if draw < MOSAIC_LOGOS:
+            pictures = self._boxed[rng.integers(len(self._boxed))]
+            return pictures[rng.integers(len(pictures))]
+        pool = self._strangers if draw < MOSAIC_STRANGERS else self._negatives
+        pool = pool or self._strangers or self._negatives
+        return pool[rng.integers(len(pool))] if pool else None
 
     def _none(self, rng: np.random.Generator) -> Scene:
         frame = self._scribbled(self._ground(rng, None), rng)
@@ -264,6 +313,38 @@ def _by_label(examples: Sequence[Example], labels: Sequence[str]) -> dict[str, l
     return {label: [e for e in examples if e.label == label] for label in labels}
 
 
+def _tiles(width: int, height: int, rng: np.random.Generator) -> Iterator[tuple[int, int, int, int]]:
+    """The tiles of a mosaic, left, top, right, bottom, in rows of unequal height and columns of unequal width."""
+    across, down = (_cuts(side, int(rng.choice(TILES)), rng) for side in (width, height))
+    for top, bottom in pairwise(down):
+        for left, right in pairwise(across):
+            yield left, top, right, bottom
+
+
+def _cuts(length: int, parts: int, rng: np.random.Generator) -> list[int]:
+    widths = rng.uniform(0.6, 1.4, parts)
+    return [0, *(int(c) for c in np.round(np.cumsum(widths / widths.sum()) * length))]
+
+
+def _somewhere(rng: np.random.Generator) -> Box:
+    width, height = rng.uniform(0.2, 0.6, 2)
+    return Box(rng.uniform(0, 1 - width), rng.uniform(0, 1 - height), width, height)
+
+
+def _within_tile(
+    boxes: Sequence[tuple[PixelBox, int]], tile: tuple[int, int, int, int]
+) -> Iterator[tuple[PixelBox, int, float]]:
+    """Boxes in a tile, with their labels, as boxes in the frame; of which the tile's edge hides most, count for none."""
+    left, top, right, bottom = tile
+    for (x1, y1, x2, y2), label in boxes:
+        cut = (max(x1, 0.0), max(y1, 0.0), min(x2, right - left), min(y2, bottom - top))
+        if cut[2] <= cut[0] or cut[3] <= cut[1]:
+            continue
+        shown = (cut[2] - cut[0]) * (cut[3] - cut[1]) / ((x2 - x1) * (y2 - y1))
+        moved = (cut[0] + left, cut[1] + top, cut[2] + left, cut[3] + top)
+        yield moved, label if shown >= MIN_VISIBLE else -1, 1.0
+
+
 def _some_box(boxes: Sequence[tuple[Box, str]], rng: np.random.Generator) -> Box | None:
     return boxes[int(rng.integers(len(boxes)))][0] if boxes else None
 
@@ -307,12 +388,23 @@ def _plain(settings: SceneSettings, rng: np.random.Generator, sprite: Pixels | N
 
 
 def _crop(
-    picture: Pixels, settings: SceneSettings, rng: np.random.Generator, *, around: Box | None = None
+    picture: Pixels,
+    settings: SceneSettings,
+    rng: np.random.Generator,
+    *,
+    around: Box | None = None,
+    closely: bool = False,
 ) -> tuple[Pixels, NDArray[np.float64]]:
-    """A random part of a picture at the scene's size, and the `(2, 3)` matrix from picture to scene pixels."""
+    """A random part of a picture at the scene's size, and the `(2, 3)` matrix from picture to scene pixels.
+
+    `closely`: what it is `around` fills most of it.
+    """
     height, width = picture.shape[:2]
     fit = min(settings.width / width, settings.height / height)
-    zoom = fit * float(np.exp(rng.uniform(np.log(0.6), np.log(2.2))))
+    if closely and around is not None:
+        fit = min(settings.width, settings.height) / max(around.width * width, around.height * height)
+    span = CLOSE_UP if closely else (0.6, 2.2)
+    zoom = fit * float(np.exp(rng.uniform(*np.log(span))))
     x, y = rng.uniform(0, width), rng.uniform(0, height)
     if around is not None:
         x, y = around.center[0] * width, around.center[1] * height
@@ -344,7 +436,13 @@ def _map_box(box: Box, picture: Pixels, matrix: NDArray[np.float64]) -> PixelBox
     return (x1, y1, x1 + box.width * width * zoom, y1 + box.height * height * zoom)
 
 
-def _scene(pixels: Pixels, found: Sequence[tuple[PixelBox, int, float]], *, whole_label: int = -1) -> Scene:
+def _scene(
+    pixels: Pixels,
+    found: Sequence[tuple[PixelBox, int, float]],
+    *,
+    whole_label: int = -1,
+    shown: tuple[int, ...] = (),
+) -> Scene:
     """A scene and its facts, from the boxes, labels and strengths of what was put into it."""
     height, width = pixels.shape[:2]
     boxes, labels, strengths = [], [], []
@@ -358,6 +456,6 @@ def _scene(pixels: Pixels, found: Sequence[tuple[PixelBox, int, float]], *, whol
         labels.append(label if visible >= MIN_VISIBLE and not too_small else -1)
         strengths.append(strength)
     facts = SceneFacts(
-        np.array(boxes, np.float64).reshape(-1, 4), np.array(labels, np.int64), whole_label, np.array(strengths)
+        np.array(boxes, np.float64).reshape(-1, 4), np.array(labels, np.int64), whole_label, np.array(strengths), shown
     )
     return Scene(pixels, facts)

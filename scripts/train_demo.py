@@ -35,6 +35,7 @@ SETTINGS = (
     "short_side=352",
     "min_side=0.1",
     "scribbles=0",
+    "mosaics=0",
     "false_share=0.1",
     "scenes=2000",
     "validation_scenes=400",

@@ -424,7 +424,7 @@ class TrainConfig(Section):
     pretrained: bool = Field(True, description="Start from ImageNet weights; false: from random ones.")
     tune: Literal["head", "layer4", "all"] | None = Field(
         None,
-        description="What is tuned: neck and head, layer 4 too, or everything. null: layer4 on a CPU, all on CUDA.",
+        description="What is tuned: neck and head, layer 4 too, or everything. null: as the device allows.",
     )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
@@ -446,7 +446,7 @@ class TrainConfig(Section):
         0.4, description="Share of the scenes with strokes, blobs and words that are nobody's logo."
     )
     mosaics: Share = Field(
-        0.0, description="Share of the scenes that are mosaics of close-ups: many logos for the time of one scene."
+        0.5, description="Share of the scenes that are mosaics of close-ups: many logos for the time of one scene."
     )
     scenes: int | None = Field(
         None, ge=10, description="Training scenes composed in all. null: what half an hour on the device allows."

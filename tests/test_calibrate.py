@@ -159,7 +159,7 @@ def test_search_finds_the_best_window_of_every_logo_and_the_likeliest_of_every_o
     facts = (logos, nothing, unboxed)
     inputs = torch.randn((3, 6, *grid), generator=torch.Generator().manual_seed(2)) * 3
     batch = Batch(inputs, facts, tuple(scene_targets(each, grid, none=CLASSES) for each in facts))
-    data = search(Echo(), [batch], lambda _, cells: DenseOutput(cells, cells[:, :4]), nullcontext)  # type: ignore[arg-type]
+    data = search(Echo(), [batch], lambda _, batch: DenseOutput(batch.inputs, batch.inputs[:, :4]), nullcontext)  # type: ignore[arg-type]
 
     def mean(scene: int, window: np.ndarray) -> torch.Tensor:
         top, left, height, width = window

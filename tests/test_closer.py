@@ -14,15 +14,15 @@ from test_classifier import CPU, RED, color_model, picture_with
 from tiny import tiny_model
 
 from streamfilter.classifier import make_classifier
-from streamfilter.classifier.closer import GROWN, CloserLook, blend, close_features, cut_out
+from streamfilter.classifier.closer import GROWN, MOST_STRETCHED, CloserLook, blend, close_features, cut_out
 from streamfilter.model import load_model, save_model
-from streamfilter.model.closer import Closer, describe_closer, pack_closer, restore_closer
+from streamfilter.model.closer import Closer, Cut, describe_closer, pack_closer, restore_closer
 from streamfilter.model.device import choose_compute
 from streamfilter.training.closer import PENALTY, close_logits, fit_closer, fit_linear
 from streamfilter.training.scenes import SceneFacts
 from streamfilter.training.spotting import Spots, found_in, spot_labels
 from streamfilter.training.targets import IGNORE
-from streamfilter.types import Features
+from streamfilter.types import Features, Pixels
 
 ROWS, WIDTH = 3, 512
 NO_CLOSE_UPS = (np.zeros((0, 8), np.float32), np.zeros(0, np.int64))
@@ -71,17 +71,25 @@ def separable(seed: int, count: int = 240, *, noise: float = 0.6) -> Spots:
     return replace(made.with_logits(logits), close=close, true_close=np.zeros((0, 8), np.float32))
 
 
-@pytest.mark.parametrize("size", [(40, 40), (160, 40), (30, 120)])
-def test_a_cut_shows_the_box_in_its_middle_at_one_size(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("cut", ["box", "square"])
+@pytest.mark.parametrize("size", [(40, 40), (160, 40), (30, 120), (200, 10)])
+def test_a_cut_shows_the_box_in_its_middle_at_one_size(size: tuple[int, int], cut: Cut) -> None:
     width, height = size
     picture = picture_with((RED, (50, 40, width, height)))
-    cut = cut_out(picture, np.array([50 / 256, 40 / 192, width / 256, height / 192]), 96)
+    shown = cut_out(picture, np.array([50 / 256, 40 / 192, width / 256, height / 192]), 96, cut)
+    longest = max(size)
+    least = longest / MOST_STRETCHED if cut == "box" else longest
+    expected = (96 / GROWN * width / max(width, least), 96 / GROWN * height / max(height, least))
+    check_red(shown, *expected)
+
+
+def check_red(cut: Pixels, width: float, height: float) -> None:
+    """Red is in the middle of a cut, this wide and high."""
     is_red = np.abs(cut.astype(int) - RED).max(axis=2) < 40
     rows, columns = np.flatnonzero(is_red.any(axis=1)), np.flatnonzero(is_red.any(axis=0))
-    scale = 96 / (max(size) * GROWN)
     assert cut.shape == (96, 96, 3)
-    assert len(columns) == pytest.approx(width * scale, abs=2.5)
-    assert len(rows) == pytest.approx(height * scale, abs=2.5)
+    assert len(columns) == pytest.approx(width, abs=4)
+    assert len(rows) == pytest.approx(height, abs=4)
     assert (rows[0] + rows[-1]) / 2 == pytest.approx(47.5, abs=1.5)
     assert (columns[0] + columns[-1]) / 2 == pytest.approx(47.5, abs=1.5)
 
@@ -99,20 +107,27 @@ def test_both_opinions_are_added_with_their_weights() -> None:
     np.testing.assert_allclose(blend(dense, close, closer()), expected, rtol=1e-6)
 
 
-def test_the_closer_look_is_a_linear_map_of_mean_and_maximum_of_layer_3() -> None:
+@pytest.mark.parametrize("cut", ["box", "square"])
+def test_the_closer_look_is_a_linear_map_of_mean_and_maximum_of_layer_3(cut: Cut) -> None:
+    """Of all of it for a square around the box, without the margin for the stretched box itself."""
     model, compute = tiny_model(), choose_compute("cpu", "float32", threads=1)
+    own = replace(closer(), cut=cut)
     picture = np.random.default_rng(1).integers(0, 256, (96, 128, 3), np.uint8)
     boxes = np.array([[0.1, 0.1, 0.5, 0.6], [0.4, 0.2, 0.3, 0.3]])
     dense = np.zeros((2, ROWS), np.float32)
-    seen = CloserLook(model.network, closer(), compute).blend(dense, picture, boxes)
-    cuts = torch.from_numpy(np.stack([cut_out(picture, box, 64) for box in boxes])).permute(0, 3, 1, 2).float()
+    seen = CloserLook(model.network, own, compute).blend(dense, picture, boxes)
+    cuts = torch.from_numpy(np.stack([cut_out(picture, box, 64, cut) for box in boxes])).permute(0, 3, 1, 2).float()
     with torch.inference_mode():
         maps = model.network.lower(cuts)
+    maps = maps[:, :, 1:3, 1:3] if cut == "box" else maps
     features = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)
     np.testing.assert_allclose(
-        close_features(model.network, [cut_out(picture, boxes[0], 64)], compute)[0], features[0], rtol=1e-3, atol=1e-4
+        close_features(model.network, [cut_out(picture, boxes[0], 64, cut)], compute, cut)[0],
+        features[0],
+        rtol=1e-3,
+        atol=1e-4,
     )
-    expected = 2 * (features @ closer().weight.T).numpy() + [0, 0, 0.25]
+    expected = 2 * (features @ own.weight.T).numpy() + [0, 0, 0.25]
     np.testing.assert_allclose(seen, expected, rtol=1e-3, atol=1e-3)
 
 

@@ -377,12 +377,18 @@ def test_fresh_scenes_are_new_in_every_epoch_and_never_none(scenes: int, batch: 
     assert torch.equal(first[0].inputs[0].permute(1, 2, 0), torch.from_numpy(gray_scene(100).pixels).float())
 
 
-def test_kept_scenes_are_each_seen_once_an_epoch_and_pass_only_the_upper_part(tmp_path: Path) -> None:
+@pytest.mark.parametrize("with_tops", [False, True])
+def test_kept_scenes_are_each_seen_once_an_epoch_and_pass_only_what_is_tuned(
+    tmp_path: Path, *, with_tops: bool
+) -> None:
     torch.manual_seed(0)
     network = build_network(NetworkShape("resnet18", 1, reduced=8, embedding=8)).eval()
     seeds, heard = range(50, 60), []
-    maps, facts = keep_scenes(network, gray_scene, seeds, tmp_path / "k", autocast=nullcontext, advance=heard.append)
-    kept = KeptScenes(maps, facts, batch=4, seed=0, none=1)
+    maps, tops, facts = keep_scenes(
+        network, gray_scene, seeds, tmp_path / "k", with_tops=with_tops, autocast=nullcontext, advance=heard.append
+    )
+    assert (tops is not None) == with_tops
+    kept = KeptScenes(maps, facts, batch=4, seed=0, none=1, tops=tops)
     assert (sum(heard), kept.steps, kept.grid) == (10, 3, (4, 6))
     epochs = [[batch.inputs for batch in kept.epoch(number)] for number in (0, 1)]
     assert [len(inputs) for inputs in epochs[0]] == [4, 4, 2]
@@ -392,7 +398,7 @@ def test_kept_scenes_are_each_seen_once_an_epoch_and_pass_only_the_upper_part(tm
     ordered = next(iter(kept.in_order()))
     whole = compose_batch(gray_scene, seeds[:4], none=1)
     with torch.inference_mode():
-        near, exact = kept.forward(network, ordered.inputs), network(whole.inputs)
+        near, exact = kept.forward(network, ordered), network(whole.inputs)
     assert torch.allclose(near.logits, exact.logits, atol=0.02 * float(exact.logits.abs().max()))
     for one, other in zip(ordered.targets, whole.targets, strict=True):
         assert np.array_equal(one.labels, other.labels)

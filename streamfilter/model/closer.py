@@ -2,7 +2,7 @@
 
 The dense pass finds where something could be; it reads a small logo from a handful of cells and takes the best of
 thousands of windows. The closer look cuts the few candidates out of the picture, enlarges each to one size and reads
-it again with the lower part of the same network (stem to layer 3, mean and maximum over the cut) and a linear
+it again with the lower part of the same network (stem to layer 3, mean and maximum over the box) and a linear
 classifier. Two opinions that err differently: their logits are added, with weights that validation pictures decide.
 """
 
@@ -11,13 +11,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
 PREFIX = "closer."
 _TENSORS = ("weight", "bias")
+Cut = Literal["box", "square"]
+"""How a candidate is cut out: `box`: the box and a margin, stretched to a square, read without the margin; `square`: a
+square around the longer side, read whole, as the first models of this kind have it."""
 SIDES = range(32, 513, 32)
 """Sides in pixels to which a candidate may be enlarged."""
 
@@ -26,8 +29,8 @@ SIDES = range(32, 513, 32)
 class Closer:
     """Logits of an enlarged candidate with features `x`, `(F,)`: `weight @ x + bias`, `(C+1, F)` and `(C+1,)`.
 
-    `side`: pixels to which a candidate is enlarged. What counts are `dense` × the dense pass's logits + `close` ×
-    these, with `none` added to the none class.
+    `side`: pixels to which a candidate is enlarged, `cut`: how it is cut out. What counts are `dense` × the dense
+    pass's logits + `close` × these, with `none` added to the none class.
     """
 
     weight: Tensor
@@ -36,6 +39,7 @@ class Closer:
     dense: float = 1.0
     close: float = 1.0
     none: float = 0.0
+    cut: Cut = "box"
 
 
 def pack_closer(closer: Closer | None) -> dict[str, Tensor]:
@@ -47,7 +51,8 @@ def describe_closer(closer: Closer | None) -> dict[str, Any]:
     """The rest of it, as JSON."""
     if closer is None:
         return {}
-    return {"closer": {"side": closer.side, "dense": closer.dense, "close": closer.close, "none": closer.none}}
+    named = ("side", "dense", "close", "none", "cut")
+    return {"closer": {name: getattr(closer, name) for name in named}}
 
 
 def restore_closer(header: Mapping[str, Any] | None, tensors: Mapping[str, Tensor], *, rows: int) -> Closer | None:
@@ -70,4 +75,8 @@ def restore_closer(header: Mapping[str, Any] | None, tensors: Mapping[str, Tenso
         raise ValueError(
             f"closer: side {header['side']!r}, expected {SIDES[0]} to {SIDES[-1]} in steps of {SIDES.step}"
         )
-    return Closer(weight, bias, header["side"], *numbers)
+    cut = header.get("cut", "square")
+    if cut not in get_args(Cut):
+        raise ValueError(f"closer: cut {cut!r}, expected one of {', '.join(get_args(Cut))}")
+    dense, close, none = numbers
+    return Closer(weight, bias, header["side"], dense=dense, close=close, none=none, cut=cut)

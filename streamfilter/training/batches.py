@@ -23,7 +23,7 @@ from streamfilter.types import Pixels
 
 Compose = Callable[[int], Scene]
 Maps = np.ndarray[tuple[int, ...], np.dtype[np.float16]]
-"""Layer 3 of many scenes, `(N, C, h, w)`, mapped from disk."""
+"""Layer 3 or layer 4 of many scenes, `(N, C, h, w)`, mapped from disk."""
 
 CHUNK = 8
 """Scenes in one pass of the frozen part."""
@@ -31,11 +31,15 @@ CHUNK = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """What one step learns from: `inputs` is what the batches' `forward` takes, with facts and targets by scene."""
+    """What one step learns from: `inputs` is what the batches' `forward` takes, with facts and targets by scene.
+
+    `tops`: layer 4 of the same scenes, where that is kept too.
+    """
 
     inputs: Tensor
     facts: tuple[SceneFacts, ...]
     targets: tuple[Targets, ...]
+    tops: Tensor | None = None
 
 
 class Batches(Protocol):
@@ -56,20 +60,25 @@ class Batches(Protocol):
     def in_order(self) -> Generator[Batch]:
         """The same scenes every time, first to last."""
 
-    def forward(self, network: DenseResNet, inputs: Tensor) -> DenseOutput: ...
+    def forward(self, network: DenseResNet, batch: Batch) -> DenseOutput: ...
 
 
 class KeptScenes:
-    """Scenes whose layer 3 was computed once and lies on disk: nothing below layer 4 changes while a CPU tunes."""
+    """Scenes of which what does not change was computed once and lies on disk: layer 3, and `tops`, layer 4, too."""
 
-    def __init__(self, maps: Maps, facts: Sequence[SceneFacts], *, batch: int, seed: int, none: int) -> None:
-        self._maps, self._facts = maps, facts
+    def __init__(
+        self,
+        maps: Maps,
+        facts: Sequence[SceneFacts],
+        *,
+        batch: int,
+        seed: int,
+        none: int,
+        tops: Maps | None = None,
+    ) -> None:
+        self._maps, self._tops, self._facts = maps, tops, facts
         self._batch, self._seed, self._none = batch, seed, none
         self._targets = [scene_targets(each, self.grid, none=none) for each in facts]
-
-    def first(self, count: int) -> KeptScenes:
-        """The first `count` of these scenes."""
-        return KeptScenes(self._maps[:count], self._facts[:count], batch=self._batch, seed=self._seed, none=self._none)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -86,15 +95,18 @@ class KeptScenes:
     def in_order(self) -> Generator[Batch]:
         return self._batches(np.arange(len(self._facts)))
 
-    def forward(self, network: DenseResNet, inputs: Tensor) -> DenseOutput:
-        return network.upper(inputs)
+    def forward(self, network: DenseResNet, batch: Batch) -> DenseOutput:
+        device = next(network.parameters()).device
+        middle = batch.inputs.to(device)
+        return network.upper(middle) if batch.tops is None else network.top(middle, batch.tops.to(device))
 
     def _batches(self, order: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Generator[Batch]:
         for start in range(0, len(order), self._batch):
             chosen = np.sort(order[start : start + self._batch])
-            inputs = torch.from_numpy(self._maps[chosen]).float().contiguous(memory_format=torch.channels_last)
             facts = tuple(self._facts[i] for i in chosen)
-            yield Batch(inputs, facts, tuple(self._targets[i] for i in chosen))
+            targets = tuple(self._targets[i] for i in chosen)
+            tops = None if self._tops is None else _as_tensor(self._tops[chosen])
+            yield Batch(_as_tensor(self._maps[chosen]), facts, targets, tops)
 
 
 class FreshScenes:
@@ -121,8 +133,8 @@ class FreshScenes:
     def in_order(self) -> Generator[Batch]:
         return self.epoch(0)
 
-    def forward(self, network: DenseResNet, inputs: Tensor) -> DenseOutput:
-        output: DenseOutput = network(inputs)
+    def forward(self, network: DenseResNet, batch: Batch) -> DenseOutput:
+        output: DenseOutput = network(batch.inputs.to(next(network.parameters()).device))
         return output
 
     def _compose_epoch(self, number: int) -> Iterator[Batch]:
@@ -148,29 +160,41 @@ def keep_scenes(
     seeds: Sequence[int],
     path: Path,
     *,
+    with_tops: bool = False,
     autocast: Autocast,
     advance: Callable[[float], None],
-) -> tuple[Maps, list[SceneFacts]]:
-    """Compose a scene per seed, run the network up to layer 3 and keep the result at `path`, `(N, C, h, w)` float16.
+) -> tuple[Maps, Maps | None, list[SceneFacts]]:
+    """Compose a scene per seed, run what of the network stays as it is and keep the result, `(N, C, h, w)` float16.
 
-    Raises `ModelError` when the disk has no room for it.
+    Layer 3 is kept at `path`, and layer 4 beside it when it is asked for. Raises `ModelError` for a disk without room.
     """
+    assert len(seeds), "keep_scenes needs at least one seed"
     device = next(network.parameters()).device
     facts: list[SceneFacts] = []
-    maps: Maps | None = None
+    kept: list[Maps] = []
     chunks = (seeds[i : i + CHUNK] for i in range(0, len(seeds), CHUNK))
     with prefetch((compose_batch(compose, c, none=network.shape.labels) for c in chunks), depth=4) as batches:
         for batch in batches:
             with torch.inference_mode(), autocast():
-                lower = network.lower(batch.inputs.to(device)).half().cpu().numpy()
-            if maps is None:
-                _check_room(path.parent, len(seeds) * lower[0].nbytes)
-                maps = np.memmap(path, np.float16, "w+", shape=(len(seeds), *lower.shape[1:]))
-            maps[len(facts) : len(facts) + len(lower)] = lower
+                middle = network.lower(batch.inputs.to(device))
+                parts = [middle, network.highest(middle)] if with_tops else [middle]
+            arrays = [part.half().cpu().numpy() for part in parts]
+            if not kept:
+                _check_room(path.parent, len(seeds) * sum(array[0].nbytes for array in arrays))
+                names = (path, path.with_suffix(".top" + path.suffix))
+                kept = [
+                    np.memmap(name, np.float16, "w+", shape=(len(seeds), *array.shape[1:]))
+                    for name, array in zip(names, arrays, strict=False)
+                ]
+            for maps, array in zip(kept, arrays, strict=True):
+                maps[len(facts) : len(facts) + len(array)] = array
             facts += batch.facts
-            advance(len(lower))
-    assert maps is not None, "keep_scenes needs at least one seed"
-    return maps, facts
+            advance(len(batch.facts))
+    return kept[0], kept[1] if with_tops else None, facts
+
+
+def _as_tensor(maps: Maps) -> Tensor:
+    return torch.from_numpy(maps).float().contiguous(memory_format=torch.channels_last)
 
 
 def _check_room(folder: Path, needed: int) -> None:

@@ -21,10 +21,10 @@ from streamfilter.types import Box, Pixels
 PER_PICTURE = 2
 LARGEST = 800
 """Longer side in pixels at which a picture is read."""
-GROWTH, SHIFT = (0.87, 1.3), 0.08
-"""How far a close-up is off its box: its size, and its middle as a share of that."""
-PIECES = (0.3, 1.0)
-"""Sides of close-ups that show no mark, as shares of the picture's shorter side."""
+GROWTH, SHIFT = (0.87, 1.25), 0.08
+"""How far a close-up is off its box: its width and its height, and its middle as a share of them."""
+PIECES, LONGEST_PIECE = (0.25, 1.0), 2.25
+"""Close-ups that show no mark: the root of their area as a share of the picture's shorter side, their longest shape."""
 
 CloseUp = tuple[Pixels, int]
 
@@ -70,12 +70,10 @@ def _cut_all(
         if example.kind == "known" and example.label is not None:
             boxes = [box for box, name in example.boxes if name == example.label]
             boxes = boxes or spotter.find(picture, index[example.label])
-            yield from (
-                (cut_out(picture, _near(box, picture, rng), SIDE), index[example.label]) for box in _some(boxes, rng)
-            )
+            yield from ((cut_out(picture, _near(box, rng), SIDE), index[example.label]) for box in _some(boxes, rng))
         else:
             boxes = _some([box for box, _ in example.boxes], rng)
-            places = [_near(box, picture, rng) for box in boxes] or [_piece(picture, rng) for _ in range(PER_PICTURE)]
+            places = [_near(box, rng) for box in boxes] or [_piece(picture, rng) for _ in range(PER_PICTURE)]
             yield from ((cut_out(picture, place, SIDE), len(index)) for place in places)
         advance(1.0)
 
@@ -84,16 +82,18 @@ def _some(boxes: Sequence[Box], rng: np.random.Generator) -> list[Box]:
     return [boxes[int(i)] for i in rng.integers(len(boxes), size=PER_PICTURE)] if boxes else []
 
 
-def _near(box: Box, picture: Pixels, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A square about the box, not quite, as x, y, width, height in shares of the picture."""
-    height, width = picture.shape[:2]
-    side = max(box.width * width, box.height * height) * rng.uniform(*GROWTH)
-    x, y = np.multiply(box.center, (width, height)) + rng.uniform(-SHIFT, SHIFT, 2) * side
-    return np.array([(x - side / 2) / width, (y - side / 2) / height, side / width, side / height])
+def _near(box: Box, rng: np.random.Generator) -> NDArray[np.float64]:
+    """The box, not quite, as x, y, width, height."""
+    size = np.array([box.width, box.height])
+    grown = size * rng.uniform(*GROWTH, 2)
+    middle = np.array(box.center) + rng.uniform(-SHIFT, SHIFT, 2) * size
+    return np.concatenate([middle - grown / 2, grown])
 
 
 def _piece(picture: Pixels, rng: np.random.Generator) -> NDArray[np.float64]:
     height, width = picture.shape[:2]
     side = rng.uniform(*PIECES) * min(height, width)
-    x, y = rng.uniform(0, width - side), rng.uniform(0, height - side)
-    return np.array([x / width, y / height, side / width, side / height])
+    stretch = LONGEST_PIECE ** (rng.uniform(-1, 1) / 2)
+    wide, high = min(side * stretch, width), min(side / stretch, height)
+    x, y = rng.uniform(0, width - wide), rng.uniform(0, height - high)
+    return np.array([x / width, y / height, wide / width, high / height])

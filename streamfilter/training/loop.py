@@ -126,7 +126,7 @@ class Trainer:
 
     def _step(self, batch: Batch, rng: np.random.Generator, *, free_search: bool) -> float:
         with self._autocast():
-            output = self._batches.forward(self._network, batch.inputs.to(self._device))
+            output = self._batches.forward(self._network, batch)
         logits = self._network.class_logits(window_means(output.logits, self._windows), self._windows)
         seen = collapse(logits.detach(), self._network.shape.labels)
         chosen = choose_windows(seen, batch, self._batches.grid, rng, free_search=free_search)

@@ -47,8 +47,8 @@ class SceneFacts:
 
     `labels`: `(n,)` int64, index into the labels; -1 marks a region that is neither taught nor forbidden.
     `whole_label` is the index of the label that the picture shows somewhere, boxed or not; -1 for none. `strengths`:
-    `(n,)` float64, how much of each logo there is, 0 to 1; None where all are whole. `shown`: labels that may also stand
-    where there is no box.
+    `(n,)` float64, how much of each logo there is, 0 to 1; None where all are whole. `shown`: labels that may also
+    stand where there is no box.
     """
 
     boxes: NDArray[np.float64]
@@ -334,7 +334,7 @@ def _somewhere(rng: np.random.Generator) -> Box:
 def _within_tile(
     boxes: Sequence[tuple[PixelBox, int]], tile: tuple[int, int, int, int]
 ) -> Iterator[tuple[PixelBox, int, float]]:
-    """Boxes in a tile, with their labels, as boxes in the frame; of which the tile's edge hides most, count for none."""
+    """Boxes in a tile and their labels, as boxes in the frame; those of which its edge hides most count for none."""
     left, top, right, bottom = tile
     for (x1, y1, x2, y2), label in boxes:
         cut = (max(x1, 0.0), max(y1, 0.0), min(x2, right - left), min(y2, bottom - top))

@@ -144,10 +144,10 @@ def _plan(config: TrainConfig, compute: Compute) -> TrainConfig:
     on_cuda, fast = compute.device.type == "cuda", compute.dtype != torch.float32
     whole = on_cuda or not config.pretrained or min(config.se_stages, default=4) < 3
     chosen = {
-        "tune": config.tune or ("all" if whole else "layer4"),
-        "scenes": config.scenes or (8000 if on_cuda else 3600 if fast else 1000),
-        "epochs": config.epochs or (12 if on_cuda else 4 if fast else 3),
-        "closer_scenes": config.closer_scenes or (2000 if on_cuda else 600 if fast else 150),
+        "tune": config.tune or ("all" if whole else "layer4" if fast else "head"),
+        "scenes": config.scenes or (8000 if on_cuda else 3600 if fast else 1200),
+        "epochs": config.epochs or (12 if on_cuda else 4 if fast else 10),
+        "closer_scenes": config.closer_scenes or (2000 if on_cuda else 600 if fast else 100),
     }
     return config.model_copy(update=chosen)
 
@@ -275,15 +275,18 @@ class _Session:
         first += self._config.seed * SEEDS_APART
         seeds = range(first, first + count)
         with self._console.progress(f"{name} scenes", float(count)) as progress:
-            maps, facts = keep_scenes(
+            maps, tops, facts = keep_scenes(
                 self._network,
                 compose,
                 seeds,
                 self._work / f"{name}.f16",
+                with_tops=self._config.tune == "head" and not self._config.se_stages,
                 autocast=self._compute.autocast,
                 advance=progress.advance,
             )
-        return KeptScenes(maps, facts, batch=self._config.batch, seed=self._config.seed, none=len(self._labels))
+        return KeptScenes(
+            maps, facts, batch=self._config.batch, seed=self._config.seed, none=len(self._labels), tops=tops
+        )
 
     def _fresh(self, name: str, compose: Compose, first: int, count: int) -> Batches:
         first += self._config.seed * SEEDS_APART

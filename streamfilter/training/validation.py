@@ -23,7 +23,7 @@ FOUND_IOU = 0.3
 FALSE_SHARE = 0.02
 """`recall` is read at the threshold at which this share of the scenes without a known logo yields one."""
 
-Forward = Callable[[DenseResNet, Tensor], DenseOutput]
+Forward = Callable[[DenseResNet, Batch], DenseOutput]
 _Row = tuple[Tensor, Tensor, float]
 """Logits, embedding and cells of one window."""
 
@@ -51,7 +51,7 @@ def search(network: DenseResNet, batches: Iterable[Batch], forward: Forward, aut
     strangers: list[_Row] = []
     for batch in batches:
         with torch.inference_mode(), autocast():
-            output = forward(network, batch.inputs.to(device))
+            output = forward(network, batch)
         grid = (output.logits.shape[2], output.logits.shape[3])
         windows = torch.from_numpy(window_grid(*grid)).to(device)
         with torch.inference_mode():

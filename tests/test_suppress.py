@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamfilter.classifier.suppress import VOTE_IOU, pairwise, suppress, vote
+from streamfilter.classifier.suppress import VOTE_IOU, distinct, pairwise, suppress, vote
 from streamfilter.types import Box
 
 Found = list[tuple[Box, float, int]]
@@ -47,6 +47,18 @@ def slow_suppress(found: Found, *, iou: float, most: int) -> list[int]:
         else:
             kept.append(index)
     return kept[:most]
+
+
+@given(FOUND, st.sampled_from([0.2, 0.5, 0.8]), st.integers(1, 14))
+def test_distinct_places_are_those_that_overlap_no_better_one_whatever_they_show(
+    found: Found, iou: float, most: int
+) -> None:
+    places, scores, _ = arrays(found)
+    kept: list[int] = []
+    for index in sorted(range(len(found)), key=lambda i: (-found[i][1], i)):
+        if all(found[index][0].iou(found[better][0]) <= iou for better in kept):
+            kept.append(index)
+    assert distinct(places, scores, iou=iou, most=most) == kept[:most]
 
 
 @given(FOUND)

@@ -61,7 +61,7 @@ class DenseClassifier:
         network, config = self._network, self._config
         if self._closer is None:
             return Proposer(network, config, self.compute, floor=config.floor, temperature=self._temperature)
-        return Proposer(network, config, self.compute, floor=min(PROPOSED, config.floor))
+        return Proposer(network, config, self.compute, floor=min(PROPOSED, config.floor), places=True)
 
     def analysis_size(self, width: int, height: int) -> tuple[int, int]:
         """Width and height at which a picture is analysed: its short side as configured, both divisible by 32."""
@@ -105,7 +105,7 @@ class DenseClassifier:
         logits = closer.blend(proposals.features.logits, picture, proposals.boxes)
         chances = softmax(logits, self._temperature)[:, :-1]
         best, boxes = chances.max(axis=1), proposals.boxes
-        kept = suppress(boxes, best, chances.argmax(axis=1), iou=self._config.nms_iou, most=len(boxes))
+        kept = suppress(boxes, best, chances.argmax(axis=1), iou=self._config.nms_iou, most=self._config.max_candidates)
         rows = np.array([k for k in kept if best[k] >= self._config.floor], np.intp)
         features = replace(proposals.features, logits=logits).rows(rows)
         return Proposals(proposals.windows[rows], boxes[rows], features)

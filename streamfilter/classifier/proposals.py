@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from streamfilter.classifier.suppress import suppress, vote
+from streamfilter.classifier.suppress import distinct, suppress, vote
 from streamfilter.classifier.windows import window_boxes, window_grid, window_means
 from streamfilter.config import ClassifierConfig
 from streamfilter.model import DenseResNet
@@ -25,6 +25,10 @@ LONGEST = 4.0
 """A picture longer than this many short sides is analysed at a smaller short side: memory stays bounded."""
 MOST_WINDOWS = 600
 """Likeliest windows of a picture that suppression looks at."""
+MOST_PLACES = 12
+"""Places of a picture that a closer look is taken at."""
+SAME_PLACE_IOU = 0.5
+"""Windows that overlap more than this are one place; one inside another is a place of its own."""
 
 
 def fit_size(width: int, height: int, short_side: int) -> tuple[int, int]:
@@ -38,7 +42,7 @@ def fit_size(width: int, height: int, short_side: int) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Proposals:
-    """One window for each place that could show a label, likeliest first.
+    """One window for each place, or for each label at a place, likeliest first.
 
     `windows`: `(n, 4)` int64, top, left, height, width in cells. `boxes`: `(n, 4)` float64, x, y, width, height in 0 to
     1. `features`: what the dense pass alone says of the windows.
@@ -50,7 +54,11 @@ class Proposals:
 
 
 class Proposer:
-    """The dense pass of a network, and what it proposes. `floor`: least probability, at `temperature`, of a window."""
+    """The dense pass of a network, and what it proposes. `floor`: least probability, at `temperature`, of a window.
+
+    `places`: propose where any label could be, one window for each place, for a closer look to say which. The dense
+    pass knows that something is a logo before it knows which one.
+    """
 
     def __init__(
         self,
@@ -60,8 +68,10 @@ class Proposer:
         *,
         floor: float,
         temperature: float = 1.0,
+        places: bool = False,
     ) -> None:
         self.compute = compute
+        self._places = places
         self._network, self._config = network, config
         self._floor, self._temperature = floor, temperature
 
@@ -81,12 +91,17 @@ class Proposer:
         grid = (output.logits.shape[2], output.logits.shape[3])
         windows = window_grid(*grid)
         logits = self.logits(output, index, windows)
-        chances = softmax(logits, self._temperature)[:, :-1]
-        best = chances.max(axis=1)
+        chances = softmax(logits, self._temperature)
+        best = 1 - chances[:, -1] if self._places else chances[:, :-1].max(axis=1)
         rows = np.flatnonzero(best >= self._floor)
         rows = rows[np.argsort(-best[rows], kind="stable")[:MOST_WINDOWS]]
-        boxes, scores, labels = window_boxes(windows[rows], *grid), best[rows], chances[rows].argmax(axis=1)
-        kept = suppress(boxes, scores, labels, iou=self._config.nms_iou, most=self._config.max_candidates)
+        boxes, scores = window_boxes(windows[rows], *grid), best[rows]
+        if self._places:
+            labels = np.zeros(len(rows), np.int64)
+            kept = distinct(boxes, scores, iou=SAME_PLACE_IOU, most=MOST_PLACES)
+        else:
+            labels = chances[rows, :-1].argmax(axis=1)
+            kept = suppress(boxes, scores, labels, iou=self._config.nms_iou, most=self._config.max_candidates)
         voted = [vote(boxes, scores, labels, k) for k in kept]
         return Proposals(
             windows[rows[kept]],

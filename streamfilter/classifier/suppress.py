@@ -30,8 +30,16 @@ def suppress(boxes: Boxes, scores: Boxes, labels: NDArray[np.int64], *, iou: flo
     """
     union, smaller = pairwise(boxes)
     same = labels[:, None] == labels
-    drops = np.where(same, (union > iou) | (smaller > 0.5), union > 0.5)
-    alive = np.ones(len(boxes), bool)
+    return _greedy(np.where(same, (union > iou) | (smaller > 0.5), union > 0.5), scores, most)
+
+
+def distinct(boxes: Boxes, scores: Boxes, *, iou: float, most: int) -> list[int]:
+    """As `suppress`, for whatever the boxes show: dropped is only what overlaps a better box by more than `iou`."""
+    return _greedy(pairwise(boxes)[0] > iou, scores, most)
+
+
+def _greedy(drops: NDArray[np.bool_], scores: Boxes, most: int) -> list[int]:
+    alive = np.ones(len(scores), bool)
     kept: list[int] = []
     for index in np.argsort(-scores, kind="stable"):
         if not alive[index]:

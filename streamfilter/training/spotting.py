@@ -57,7 +57,7 @@ class Spotter:
 
     def __init__(self, network: DenseResNet, compute: Compute, *, short_side: int) -> None:
         self._network, self._compute, self._short_side = network, compute, short_side
-        self._proposer = Proposer(network, ClassifierConfig(), compute, floor=0.0)
+        self._proposer = Proposer(network, ClassifierConfig(), compute, floor=0.0, places=True)
 
     def spot(self, compose: Compose, seeds: Sequence[int], *, advance: Callable[[float], None]) -> Spots:
         """Spots in the scenes of these seeds, at least one."""

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from http.client import IncompleteRead
 from io import StringIO
 from pathlib import Path
@@ -18,12 +19,13 @@ import torchvision
 from labelled import draw_picture
 from PIL import Image
 from safetensors.torch import save_file
+from tiny import tiny_model
 
 from streamfilter.classifier import make_classifier
 from streamfilter.config import ClassifierConfig, TrainConfig
 from streamfilter.console import Console, Progress
 from streamfilter.errors import ConfigError, DatasetError, ModelError
-from streamfilter.model import NetworkShape, build_network, load_model, model_info
+from streamfilter.model import NetworkShape, build_network, load_model, model_info, save_model
 from streamfilter.training import batches as batches_module
 from streamfilter.training.backbone import load_backbone
 from streamfilter.training.batches import FreshScenes, KeptScenes, compose_batch, keep_scenes
@@ -281,10 +283,17 @@ def test_a_model_fitted_anew_keeps_its_network_and_learns_what_a_review_taught(
     assert "not the pictures" not in console.text.getvalue(), "all others stay on their side of the split"
 
 
-def test_fitting_anew_refuses_what_the_network_does_not_fit(
-    whole: dict[str, Trained], folder: Path, tmp_path: Path
-) -> None:
-    base, out = whole["head"].path, tmp_path / "out.safetensors"
+def untrained(path: Path) -> Path:
+    """The file of a model that knows the drawn folder's labels by name only."""
+    model = tiny_model(tuple(MARKS))
+    settings = {name: value for name, value in SETTINGS.items() if name != "closer_scenes"}
+    told = replace(model.provenance, settings={**settings, "closer_scenes": 12})
+    save_model(replace(model, provenance=told), path)
+    return path
+
+
+def test_fitting_anew_refuses_what_the_network_does_not_fit(folder: Path, tmp_path: Path) -> None:
+    base, out = untrained(tmp_path / "base.safetensors"), tmp_path / "out.safetensors"
     with pytest.raises(ConfigError, match="embedding would change the network"):
         fit_anew(folder, base, out, embedding=16)
     with pytest.raises(ModelError, match="pass --force"):
@@ -296,15 +305,14 @@ def test_fitting_anew_refuses_what_the_network_does_not_fit(
     assert not out.exists()
 
 
-def test_a_label_that_the_network_does_not_know_is_left_out_and_named(
-    whole: dict[str, Trained], folder: Path, tmp_path: Path
-) -> None:
+def test_a_label_that_the_network_does_not_know_is_left_out_and_named(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "data")
     shutil.copytree(folder / "known" / "Drawn", tmp_path / "data" / "known" / "New")
     with (tmp_path / "data" / "boxes.csv").open("a") as rows:
         rows.write("\nBoxed/0.png,1,1,19,19,New")
     console = Listener()
-    again = fit_anew(tmp_path / "data", whole["head"].path, tmp_path / "again.safetensors", console)
+    base = untrained(tmp_path / "base.safetensors")
+    again = fit_anew(tmp_path / "data", base, tmp_path / "again.safetensors", console)
     assert load_model(again.path).labels == ("Boxed", "Drawn", "Plain")
     assert "left out, for the network does not know it: New" in console.text.getvalue()
 

@@ -106,6 +106,7 @@ def _with_facts(facts: Record, known: LoggedSource) -> LoggedSource:
         known,
         state="opened",
         end_s=None,
+        error=None,
         fingerprint=fields.text(facts, "fingerprint", ""),
         codec=fields.text(facts, "codec", ""),
         width=fields.count(facts, "width"),

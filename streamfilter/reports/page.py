@@ -136,7 +136,8 @@ def _source(number: int, report: SourceReport, targets: Sequence[Target], contex
             f"{seconds(report.lost_s)} lost in {len(report.lost)} {'gap' if len(report.lost) == 1 else 'gaps'}"
         )
     if report.source.error:
-        facts.append(f"failed: {report.source.error}")
+        told = "failed" if report.source.state == "failed" else "last fault"
+        facts.append(f"{told}: {report.source.error}")
     labels = "".join(_label(f"s{number}l{n}", figures, context) for n, figures in enumerate(report.labels))
     checked = [check_target(target, report) for target in targets]
     chart = ""

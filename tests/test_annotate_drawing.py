@@ -6,9 +6,10 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamfilter.annotate.bidi import visual
 from streamfilter.annotate.draw import Painter, tag_place
 from streamfilter.annotate.palette import BLACK, OKABE_ITO, WHITE, colors_of, luminance, text_color
 from streamfilter.annotate.text import draw_text, shorten, text_width
@@ -213,3 +214,27 @@ def test_labels_beyond_the_rows_share_the_last_one() -> None:
 )
 def test_the_clock_is_as_fine_as_the_clip_is_short(time_s: float, end_s: float, text: str) -> None:
     assert clock_text(time_s, end_s) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("Pepsi (1.5 l) 7", "Pepsi (1.5 l) 7"),
+        ("\u05d0\u05d1\u05d2", "\u05d2\u05d1\u05d0"),
+        ("\u05d0\u05d1 24", "24 \u05d1\u05d0"),
+        ("\u05d0 (Pepsi) \u05d1", "\u05d1 (Pepsi) \u05d0"),
+        ("Pepsi \u05d0\u05d1 7 UP", "Pepsi 7 \u05d1\u05d0 UP"),
+        ("Pepsi 7 \u05d0\u05d1", "Pepsi 7 \u05d1\u05d0"),
+        ("\u05d0 (\u05d1) \u05d2", "\u05d2 (\u05d1) \u05d0"),
+        ("", ""),
+    ],
+)
+def test_text_from_right_to_left_is_drawn_in_the_order_in_which_it_is_read(text: str, seen: str) -> None:
+    assert visual(text) == seen
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_no_character_is_lost_when_text_is_put_into_order(text: str) -> None:
+    pairs = str.maketrans("()[]{}<>«»", "(([[{{<<««")
+    assert sorted(visual(text).translate(pairs)) == sorted(text.translate(pairs))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,16 @@ def test_every_label_with_examples_keeps_some_to_train_on(dataset: Dataset, seed
     training, _ = split(dataset, seed=seed)
     had, kept = dataset.pictures_per_label(), training.pictures_per_label()
     assert all(kept[label] for label in LABELS if had[label])
+
+
+@given(datasets, st.integers(1, 30), seeds)
+def test_pictures_of_a_review_leave_all_others_on_their_side(dataset: Dataset, count: int, seed: int) -> None:
+    shots = (Path(f"shot-{'a' * 24}-{number:024x}-0.jpg") for number in range(count))
+    learned = [replace(example(0, "negative", None, 100 + n // 3), path=path) for n, path in enumerate(shots)]
+    before = split(dataset, seed=seed)
+    after = split(dataset.with_examples([*learned, *dataset.examples]), seed=seed)
+    for old, new in zip(before, after, strict=True):
+        assert tuple(e for e in new.examples if e not in learned) == old.examples
 
 
 def test_a_fifth_of_every_label_and_kind_is_held_back() -> None:

@@ -66,6 +66,40 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
     assert (len(log.events), log.is_torn) == (1, True)
 
 
+def live_records() -> list[dict[str, Any]]:
+    """Two feeds that take turns, as a run that was killed left them: with UTC, updates, and a connection that broke."""
+    north, south = "rtsp://cam/north", "rtsp://cam/south"
+    live: dict[str, Any] = {"duration_s": None, "fingerprint": "f", "is_live": True}
+    utc = {"utc": {"start": "2026-11-21T10:00:01.000Z", "end": "2026-11-21T10:00:02.000Z", "clock": "rtcp_ntp"}}
+    update = {"type": "event_update", "source": south, "event_id": "x", "label": "Solari", "start_s": 6.0, "score": 0.9}
+    return [
+        opened(north, **live) | {"time_s": 0.0},
+        opened(south, **live) | {"time_s": 0.1},
+        closed(source=north) | utc,
+        {"type": "event_open", "source": south, "event_id": "x", "label": "Solari", "start_s": 6.0, "score": 0.8},
+        {"type": "source_state", "state": "lost", "source": north, "cause": "connection", "time_s": 3.0},
+        gap(3.0, 8.0, source=north),
+        opened(north, **live) | {"time_s": 8.0},
+        update | {"seen_s": 9.5, "box": [0, 0, 0.5, 0.5]},
+        {"type": "checkpoint", "source": north, "time_s": 12.0, "resume": {}},
+        {"type": "of_a_later_version", "source": north},
+    ]
+
+
+def test_a_log_of_live_feeds_that_take_turns_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    log = log_of(tmp_path / "e.jsonl", [{"v": 1, **record} for record in live_records()])
+    north, south = log.sources
+    assert [event.source for event in log.events] == [north.name]
+    assert (north.state, north.end_s, south.state, south.end_s) == ("opened", 12.0, "opened", 9.5)
+    assert log.unfinished == 1
+
+
+def test_what_a_killed_run_did_not_read_is_not_known_to_be_seen(tmp_path: Path) -> None:
+    checkpoint = {"v": 1, "type": "checkpoint", "source": "clip.mp4", "time_s": 4.0, "resume": {}}
+    (source,) = log_of(tmp_path / "e.jsonl", [opened(), closed(), checkpoint]).sources
+    assert (source.state, source.end_s, source.duration_s) == ("opened", 4.0, 10.0)
+
+
 @pytest.mark.parametrize(
     "text",
     [

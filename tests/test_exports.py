@@ -244,6 +244,35 @@ def reviewed_in_cvat(text: str, edit: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
+def test_cvat_tracks_read_back_in_datumaro(log: Log, tmp_path: Path) -> None:
+    datumaro = pytest.importorskip("datumaro", reason="needs datumaro")
+    (tmp_path / "annotations.xml").write_text(export_text(log, "cvat"), "utf-8")
+    data = datumaro.Dataset.import_from(str(tmp_path), "cvat")
+    names = data.categories()[datumaro.AnnotationType.label]
+    tracks: dict[int, list[tuple[str, str, int, bool]]] = {}
+    for item in data:
+        for box in item.annotations:
+            told = box.attributes
+            point = (names[box.label].name, told["event_id"], item.attributes["frame"], told["outside"])
+            tracks.setdefault(told["track_id"], []).append(point)
+    found = [(points[0][:2], points[0][2], points[-1][2], points[-1][3]) for points in tracks.values()]
+    assert found == [
+        ((event.label, event.event_id), round(event.start_s * 25), round(event.end_s * 25), True)
+        for event in log.events
+    ]
+
+
+def test_label_studio_accepts_the_predictions(log: Log) -> None:
+    interface = pytest.importorskip("label_studio_sdk.label_interface", reason="needs label-studio-sdk")
+    labels = "".join(f'<Label value="{label}"/>' for label in {label for label, *_ in TRUTH})
+    view = interface.LabelInterface(
+        f'<View><Labels name="label" toName="video">{labels}</Labels><Video name="video" value="$video"/>'
+        '<VideoRectangle name="box" toName="video"/></View>'
+    )
+    (task,) = json.loads(export_text(log, "labelstudio"))
+    assert view.validate_prediction(task["predictions"][0], return_errors=True) == []
+
+
 @pytest.mark.parametrize(("form", "edited"), [("labelstudio", reviewed_in_studio), ("cvat", reviewed_in_cvat)])
 def test_what_comes_back_unchanged_is_accepted_as_it_was(log: Log, tmp_path: Path, form: str, edited: Any) -> None:
     path = tmp_path / "back"

@@ -118,6 +118,12 @@ def test_a_source_that_broke_off_may_have_shown_it_in_the_rest(tmp_path: Path) -
     assert (report.labels[0].seen_s, report.labels[0].most_s) == (1.0, 5.0)
 
 
+def test_what_a_killed_run_did_not_read_may_have_shown_anything(tmp_path: Path) -> None:
+    checkpoint = {"v": 1, "type": "checkpoint", "source": "clip.mp4", "time_s": 4.0, "resume": {}}
+    (report,) = report_sources([log_of(tmp_path / "e.jsonl", [opened(), closed(), checkpoint])])
+    assert (report.watched_s, report.lost_s, report.labels[0].most_s) == (4.0, 6.0, 7.0)
+
+
 def test_the_heat_of_a_still_box_is_its_seconds_where_it_stands(tmp_path: Path) -> None:
     track = [{"time_s": 0, "box": [0.25, 1 / 9, 0.125, 2 / 9], "score": 1}]
     log = log_of(tmp_path / "e.jsonl", [closed(start_s=0, end_s=3, track=track)])
@@ -139,7 +145,7 @@ def test_rejected_events_are_left_out_and_relabelled_ones_counted_anew(tmp_path:
 
 
 def test_totals_add_up_over_sources(tmp_path: Path) -> None:
-    records = [opened("a.mp4"), opened("b.mp4")]
+    records = [opened("a.mp4"), finished("a.mp4"), opened("b.mp4"), finished("b.mp4")]
     records += [closed(source=name, start_s=1, end_s=3) for name in ("a.mp4", "b.mp4")]
     reports = report_sources([log_of(tmp_path / "e.jsonl", [*records, gap(8, 9, "b.mp4")])])
     (figures,) = totals(reports)

@@ -417,6 +417,23 @@ def test_nothing_sticks_out_of_the_page(browser: Browser, log: Path, width: int,
         assert (min(map(int, re.findall(r"\d+", paper)[:3])) > 128) == (scheme == "light")
 
 
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+@pytest.mark.parametrize(("across", "down"), [(1920, 800), (320, 240), (1080, 1920)])
+def test_a_picture_of_any_shape_keeps_it_and_fits(
+    browser: Browser, tmp_path: Path, width: int, height: int, across: int, down: int
+) -> None:
+    record = opened("clip.mp4")
+    record["facts"] |= {"width": across, "height": down}
+    log = write_log(tmp_path / "events.jsonl", [record, event("clip.mp4", 0.0, 1.0)])
+    with serving(log) as url, window(browser, url, viewport={"width": width, "height": height}) as page:
+        sides = "(() => { const box = document.querySelector('.player').getBoundingClientRect(); "
+        shown = page.evaluate(sides + "return [box.width, box.height, box.right]; })()")
+        verdict = page.evaluate("document.querySelector('#verdict').getBoundingClientRect().bottom")
+    assert shown[0] / shown[1] == pytest.approx(across / down, rel=0.01)
+    assert shown[2] <= width
+    assert verdict <= height
+
+
 def test_an_unknown_logo_is_named_with_all_its_appearances_and_its_pictures_are_kept(
     browser: Browser, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from http.client import IncompleteRead
 from io import StringIO
 from pathlib import Path
@@ -18,17 +19,19 @@ import torchvision
 from labelled import draw_picture
 from PIL import Image
 from safetensors.torch import save_file
+from tiny import tiny_model
 
 from streamfilter.classifier import make_classifier
 from streamfilter.config import ClassifierConfig, TrainConfig
 from streamfilter.console import Console, Progress
-from streamfilter.errors import DatasetError, ModelError
-from streamfilter.model import NetworkShape, build_network, load_model, model_info
+from streamfilter.errors import ConfigError, DatasetError, ModelError
+from streamfilter.model import NetworkShape, build_network, load_model, model_info, save_model
 from streamfilter.training import batches as batches_module
 from streamfilter.training.backbone import load_backbone
 from streamfilter.training.batches import FreshScenes, KeptScenes, compose_batch, keep_scenes
 from streamfilter.training.loop import Plan, Trainer, set_training_mode
 from streamfilter.training.loop import Progress as TrainingProgress
+from streamfilter.training.refit import refit_on
 from streamfilter.training.scenes import Scene, SceneFacts
 from streamfilter.training.train import Trained, TrainingData, train
 
@@ -120,11 +123,20 @@ def teach(folder: Path, out: Path, *, steps: int | None = None, negatives: bool 
     return train(data, out, TrainConfig(**{**SETTINGS, **changes}), **own)  # type: ignore[arg-type]
 
 
+class Whole(dict[str, Trained]):
+    """What an uninterrupted training gives, by what is tuned; trained when it is asked for."""
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        self._folder, self._root = folder, root
+
+    def __missing__(self, tune: str) -> Trained:
+        self[tune] = teach(self._folder, self._root / f"{tune}.safetensors", tune=tune)
+        return self[tune]
+
+
 @pytest.fixture(scope="module")
 def whole(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trained]:
-    """What an uninterrupted training gives, by what is tuned."""
-    root = tmp_path_factory.mktemp("whole")
-    return {tune: teach(folder, root / f"{tune}.safetensors", tune=tune) for tune in ("head", "layer4", "all")}
+    return Whole(folder, tmp_path_factory.mktemp("whole"))
 
 
 TUNES = ["head", "layer4", "all"]
@@ -148,7 +160,7 @@ def test_training_writes_a_model_that_loads_and_runs(whole: dict[str, Trained], 
 
 def test_nothing_but_the_model_is_left_and_it_names_no_place(whole: dict[str, Trained], folder: Path) -> None:
     places = {path.name for path in whole["all"].path.parent.iterdir()}
-    assert places == {f"{tune}.safetensors" for tune in TUNES}
+    assert places == {f"{tune}.safetensors" for tune in whole}
     assert str(folder.parent) not in json.dumps(model_info(whole["all"].path))
 
 
@@ -239,6 +251,70 @@ def test_resume_with_nothing_to_resume_begins_anew_and_the_same_seed_gives_the_s
     trained = teach(folder, tmp_path / "m.safetensors", tune="head", resume=True, console=console)
     assert "nothing to resume" in console.text.getvalue()
     assert trained.digest == whole["head"].digest
+
+
+def fit_anew(folder: Path, base: Path, out: Path, console: Console | None = None, **given: object) -> Trained:
+    """`train --from` on a drawn folder."""
+    data = TrainingData(folder / "known", folder / "boxes.csv", (folder / "negatives",))
+    config = TrainConfig(device="cpu", precision="float32", threads=1, **given)  # type: ignore[arg-type]
+    return refit_on(data, out, config, base=base, console=console or Listener())
+
+
+def test_a_model_fitted_anew_keeps_its_network_and_learns_what_a_review_taught(
+    whole: dict[str, Trained], folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path / "data")
+    (tmp_path / "data" / "negatives" / "review").mkdir()
+    for index in range(4):
+        name = f"shot-{'a' * 24}-{'b' * 24}-{index}.jpg"
+        draw_picture(index + 900).convert("RGB").save(tmp_path / "data" / "negatives" / "review" / name)
+    console = Listener()
+    base = whole["head"].path
+    again = fit_anew(tmp_path / "data", base, tmp_path / "again.safetensors", console, validation_scenes=12)
+    old, new = load_model(base), load_model(again.path)
+    for name, weights in old.network.state_dict().items():
+        assert torch.equal(weights, new.network.state_dict()[name]), name
+    assert new.closer is not None
+    assert old.closer is not None
+    assert not torch.equal(new.closer.weight, old.closer.weight)
+    assert new.provenance.data["negatives"] == old.provenance.data["negatives"] + 4
+    assert new.provenance.settings["validation_scenes"] == 12
+    assert new.provenance.figures["fitted_anew_from"] == old.digest
+    assert "not the pictures" not in console.text.getvalue(), "all others stay on their side of the split"
+
+
+def untrained(path: Path) -> Path:
+    """The file of a model that knows the drawn folder's labels by name only."""
+    model = tiny_model(tuple(MARKS))
+    settings = {name: value for name, value in SETTINGS.items() if name != "closer_scenes"}
+    told = replace(model.provenance, settings={**settings, "closer_scenes": 12})
+    save_model(replace(model, provenance=told), path)
+    return path
+
+
+def test_fitting_anew_refuses_what_the_network_does_not_fit(folder: Path, tmp_path: Path) -> None:
+    base, out = untrained(tmp_path / "base.safetensors"), tmp_path / "out.safetensors"
+    with pytest.raises(ConfigError, match="embedding would change the network"):
+        fit_anew(folder, base, out, embedding=16)
+    with pytest.raises(ModelError, match="pass --force"):
+        fit_anew(folder, base, base)
+    shutil.copytree(folder, tmp_path / "data")
+    shutil.rmtree(tmp_path / "data" / "known" / "Plain")
+    with pytest.raises(DatasetError, match="no pictures of Plain, which the model knows"):
+        fit_anew(tmp_path / "data", base, out)
+    assert not out.exists()
+
+
+def test_a_label_that_the_network_does_not_know_is_left_out_and_named(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "data")
+    shutil.copytree(folder / "known" / "Drawn", tmp_path / "data" / "known" / "New")
+    with (tmp_path / "data" / "boxes.csv").open("a") as rows:
+        rows.write("\nBoxed/0.png,1,1,19,19,New")
+    console = Listener()
+    base = untrained(tmp_path / "base.safetensors")
+    again = fit_anew(tmp_path / "data", base, tmp_path / "again.safetensors", console)
+    assert load_model(again.path).labels == ("Boxed", "Drawn", "Plain")
+    assert "left out, for the network does not know it: New" in console.text.getvalue()
 
 
 @pytest.mark.parametrize("unmarked", [False, True], ids=["with boxes", "no boxes at all"])

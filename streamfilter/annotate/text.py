@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 
+from streamfilter.annotate.bidi import visual
 from streamfilter.annotate.palette import Color
 from streamfilter.types import Pixels
 
@@ -39,4 +40,4 @@ def shorten(text: str, size: int, weight: int, width: int) -> str:
 def draw_text(pixels: Pixels, text: str, at: tuple[int, int], *, size: int, weight: int, color: Color) -> None:
     """Draw one line with its upper left corner at `at`, in place; `pixels` is `(H, W, 3)` uint8 RGB."""
     baseline = (at[0], at[1] + round(size * ASCENT))
-    cv2.putText(pixels, text, baseline, color, _face(), size, weight)
+    cv2.putText(pixels, visual(text), baseline, color, _face(), size, weight)

@@ -19,6 +19,9 @@ from streamfilter.cli import options as opt
 )
 @click.option("--unknown", multiple=True, type=opt.PATH, metavar="DIR", help="Pictures of other logos; repeatable.")
 @click.option("--unknown-boxes", type=opt.PATH, metavar="CSV", help="Where those other logos are.")
+@click.option(
+    "--from", "base", type=opt.PATH, metavar="MODEL", help="Keep this model's network, fit all behind it: minutes."
+)
 @click.option("--backbone-weights", type=opt.PATH, metavar="FILE", help="ImageNet weights, instead of torchvision's.")
 @click.option("--tune", type=click.Choice(["head", "layer4", "all"]), help="What is trained; fitting the device.")
 @opt.device_option
@@ -35,6 +38,7 @@ def train_command(
     negatives: tuple[Path, ...],
     unknown: tuple[Path, ...],
     unknown_boxes: Path | None,
+    base: Path | None,
     backbone_weights: Path | None,
     resume: bool,
     force: bool,
@@ -50,15 +54,16 @@ def train_command(
     from streamfilter.config import TrainConfig, load_config
 
     wanted = load_config(TrainConfig, config, [*named, *overrides])
+    if base is not None and (resume or backbone_weights is not None):
+        raise click.UsageError("--from keeps a network that is trained: leave out --resume and --backbone-weights")
     from streamfilter.training.train import TrainingData, train
 
-    trained = train(
-        TrainingData(data, boxes, negatives, unknown, unknown_boxes),
-        out,
-        wanted,
-        console=console,
-        backbone_weights=backbone_weights,
-        resume=resume,
-        force=force,
-    )
+    pictures = TrainingData(data, boxes, negatives, unknown, unknown_boxes)
+    if base is not None:
+        from streamfilter.training.refit import refit_on
+
+        trained = refit_on(pictures, out, wanted, base=base, console=console, force=force)
+    else:
+        weights = backbone_weights
+        trained = train(pictures, out, wanted, console=console, backbone_weights=weights, resume=resume, force=force)
     console.say(f"model: {trained.path}")

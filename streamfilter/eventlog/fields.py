@@ -59,6 +59,11 @@ def seconds(record: Mapping[str, Any], key: str, default: float | None = None) -
     return number(record, key, default, low=-MOST_SECONDS, high=MOST_SECONDS)
 
 
+def optional_seconds(record: Mapping[str, Any], key: str) -> float | None:
+    """A time in seconds, or None where it is null or missing."""
+    return None if record.get(key) is None else seconds(record, key)
+
+
 def count(record: Mapping[str, Any], key: str, default: int = 0) -> int:
     """A whole number from 0."""
     return int(number(record, key, default, low=0, high=2**53))

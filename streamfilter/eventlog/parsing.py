@@ -66,7 +66,7 @@ def parse_source(record: Record, known: LoggedSource) -> LoggedSource:
     return replace(
         known,
         state=state,
-        end_s=fields.optional_number(record, "end_s", low=-fields.MOST_SECONDS, high=fields.MOST_SECONDS),
+        end_s=fields.optional_seconds(record, "end_s"),
         ended_early_s=fields.number(record, "ended_early_s", 0.0, low=0, high=fields.MOST_SECONDS),
         rejections=fields.counts(record, "rejections"),
         notes=notes,
@@ -78,14 +78,13 @@ def parse_amendment(record: Record) -> Amendment:
     decision = fields.text(record, "decision")
     if decision not in set(Decision):
         raise FieldError(f"decision is {fields.brief(decision)}: expected one of {', '.join(Decision)}")
-    bounds = {"low": -fields.MOST_SECONDS, "high": fields.MOST_SECONDS}
     try:
         return Amendment(
             event_id=fields.text(record, "event_id"),
             decision=Decision(decision),
             label=fields.optional_text(record, "label"),
-            start_s=fields.optional_number(record, "start_s", **bounds),
-            end_s=fields.optional_number(record, "end_s", **bounds),
+            start_s=fields.optional_seconds(record, "start_s"),
+            end_s=fields.optional_seconds(record, "end_s"),
             source=fields.optional_text(record, "source", most=10_000),
             run_id=fields.text(record, "run_id", ""),
             at=fields.optional_text(record, "at"),
@@ -106,6 +105,8 @@ def _with_facts(facts: Record, known: LoggedSource) -> LoggedSource:
     return replace(
         known,
         state="opened",
+        end_s=None,
+        error=None,
         fingerprint=fields.text(facts, "fingerprint", ""),
         codec=fields.text(facts, "codec", ""),
         width=fields.count(facts, "width"),

@@ -19,6 +19,15 @@ KNOWN = frozenset(
     | {"gap", "source_state", "checkpoint", "run_end"}
 )
 
+REACHED = {
+    "event_close": "end_s",
+    "event_update": "seen_s",
+    "gap": "end_s",
+    "checkpoint": "time_s",
+    "source_state": "time_s",
+}
+"""Where records say how far a source was seen."""
+
 
 def read_event_log(path: Path, *, review: Path | None = None) -> Log:
     """The whole of a log, with the decisions of its review file (`review`, else the one beside it) applied.
@@ -63,12 +72,14 @@ class _Found:
     opened: set[str] = field(default_factory=set)
     gaps: list[LoggedGap] = field(default_factory=list)
     sources: dict[str, LoggedSource] = field(default_factory=dict)
+    reached: dict[str, float] = field(default_factory=dict)
     amendments: list[Amendment] = field(default_factory=list)
 
     def take(self, record: Record) -> None:
         """Take in one record. Raises `FieldError`."""
         kind = record["type"]
         self.is_log |= kind in KNOWN
+        self._reach(record)
         if kind == "event_close":
             event = parse_event(record)
             self.events[event.event_id] = event
@@ -97,7 +108,8 @@ class _Found:
             events=tuple(self.events.values()),
             gaps=tuple(self.gaps),
             sources=tuple(
-                replace(source, look_s=self.look_s, start_s=self.start_s) for source in self.sources.values()
+                replace(self._ended(source), look_s=self.look_s, start_s=self.start_s)
+                for source in self.sources.values()
             ),
             unfinished=len(self.opened - self.events.keys()),
             is_torn=is_torn,
@@ -105,6 +117,18 @@ class _Found:
 
     def _source(self, name: str) -> LoggedSource:
         return self.sources.setdefault(name, LoggedSource(name))
+
+    def _reach(self, record: Record) -> None:
+        key = REACHED.get(record["type"])
+        time_s = None if key is None else fields.optional_seconds(record, key)
+        if time_s is not None:
+            name = fields.optional_text(record, "source", most=10_000) or ""
+            self.reached[name] = max(time_s, self.reached.get(name, time_s))
+
+    def _ended(self, source: LoggedSource) -> LoggedSource:
+        """A source whose end nobody wrote down, as its run goes on or was killed, was seen as far as the log goes."""
+        is_told = source.state in ("", "finished") or source.end_s is not None
+        return source if is_told else replace(source, end_s=self.reached.get(source.name))
 
     def _start(self, record: Record) -> None:
         model = fields.mapping(record, "model")

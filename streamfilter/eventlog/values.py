@@ -152,10 +152,10 @@ class LoggedGap:
 class LoggedSource:
     """One source of a log. What the log does not say is None or empty.
 
-    `state` is `opened`, `finished`, `interrupted`, `failed`, `lost` (a live feed), or "" for a source that only its
-    events name. Reading was to begin at `start_s` and stopped at `end_s`; `duration_s` is what the container declares,
-    `ended_early_s` how much of that was missing, `look_s` the usual time between two looks (None where it is not a
-    fixed rate). `rejections`: by reason.
+    `state` is `opened`, `finished`, `interrupted`, `failed`, what a live feed met last, or "" for a source that only
+    its events name. Reading was to begin at `start_s` and stopped, or was last told of, at `end_s`; `duration_s` is
+    what the container declares, `ended_early_s` how much of that was missing, `look_s` the usual time between two
+    looks (None where it is not a fixed rate). `rejections`: by reason.
     """
 
     name: str

@@ -110,7 +110,7 @@ def totals(reports: Sequence[SourceReport]) -> list[Figures]:
 def lost_intervals(source: LoggedSource, gaps: Iterable[LoggedGap], window: Interval) -> list[Interval]:
     """What of the window nobody saw: gaps, and the rest of a source whose reading was broken off."""
     lost = [(gap.start_s, gap.end_s) for gap in gaps if gap.source == source.name]
-    if source.state in ("interrupted", "failed") and source.end_s is not None:
+    if source.state not in ("", "finished") and source.end_s is not None:
         lost.append((source.end_s, window[1]))
     return intersection(lost, [window])
 
@@ -147,8 +147,8 @@ def _source_report(log: Log, source: LoggedSource) -> SourceReport:
 
 def _window(source: LoggedSource, events: Sequence[LoggedEvent], gaps: Sequence[LoggedGap]) -> Interval:
     """What was to be read of a source, as far as its log tells."""
-    broken = source.state in ("interrupted", "failed", "opened")
-    known = [source.end_s, source.duration_s if broken or source.end_s is None else None]
+    is_whole = source.state in ("", "finished") and source.end_s is not None
+    known = [source.end_s, None if is_whole else source.duration_s]
     ends = [end_s for end_s in known if end_s is not None]
     ends += [event.end_s for event in events] + [gap.end_s for gap in gaps]
     start_s = min([source.start_s, *(event.start_s for event in events)])

@@ -132,9 +132,12 @@ def _overall_row(figures: Figures, places: Sequence[tuple[str, str]], context: _
 def _source(number: int, report: SourceReport, targets: Sequence[Target], context: _Context) -> str:
     facts = [f"{seconds(report.watched_s)} watched"]
     if report.lost:
-        facts.append(f"{seconds(report.lost_s)} lost in {len(report.lost)} gaps")
+        facts.append(
+            f"{seconds(report.lost_s)} lost in {len(report.lost)} {'gap' if len(report.lost) == 1 else 'gaps'}"
+        )
     if report.source.error:
-        facts.append(f"failed: {report.source.error}")
+        told = "failed" if report.source.state == "failed" else "last fault"
+        facts.append(f"{told}: {report.source.error}")
     labels = "".join(_label(f"s{number}l{n}", figures, context) for n, figures in enumerate(report.labels))
     checked = [check_target(target, report) for target in targets]
     chart = ""

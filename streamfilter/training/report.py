@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from streamfilter.training.examples import Dataset, Example, Problem
 
@@ -29,6 +30,10 @@ class DatasetReport:
     ignored_files: int
     problems: dict[str, int]
     explained: tuple[str, ...]
+
+    def counts(self) -> dict[str, Any]:
+        """The counts alone: a model file is passed on, and the files of its maker's machine are nobody's business."""
+        return {name: value for name, value in asdict(self).items() if name != "explained"}
 
     def lines(self) -> list[str]:
         """The report as text, one line each."""

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +83,10 @@ def train(
     if resume and not (work / PLAN).exists():
         console.say(f"nothing to resume in {work}: beginning anew")
         resume = False
-    if out.is_dir():
-        raise ModelError(f"{out} is a folder: pass the name of a file to --model")
-    if out.exists() and not (force or resume):
-        raise ModelError(f"{out} exists: pass --force to replace it, or another name to --model")
+    refuse_to_replace(out, force=force or resume)
     compute = choose_compute(config.device, config.precision, threads=config.threads)
     weights = load_backbone(backbone_weights, config.architecture) if config.pretrained else None
-    whole = _read(data, console)
+    whole = read_pictures(data, console)
     taught, held = split(whole, validation=config.validation, seed=config.seed)
     data_report = report_on(whole, held)
     for line in data_report.lines():
@@ -115,7 +112,16 @@ def _keep_best(session: _Session, out: Path, data: DatasetReport, console: Conso
     session.finish(out, data)
 
 
-def _read(data: TrainingData, console: Console) -> Dataset:
+def refuse_to_replace(out: Path, *, force: bool) -> None:
+    """Raises `ModelError` when `out` is a folder, or exists and not `force`."""
+    if out.is_dir():
+        raise ModelError(f"{out} is a folder: pass the name of a file to --model")
+    if out.exists() and not force:
+        raise ModelError(f"{out} exists: pass --force to replace it, or another name to --model")
+
+
+def read_pictures(data: TrainingData, console: Console) -> Dataset:
+    """The dataset of `data`, read with a bar. Raises `DatasetError` when nothing sensible is left in it."""
     with console.progress("reading pictures", None) as progress:
         return read_dataset(
             data.root,
@@ -132,11 +138,6 @@ def _read_plan(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-
-
-def _without_names(data: DatasetReport) -> dict[str, Any]:
-    """The counts alone: a model file is passed on, and the files of its maker's machine are nobody's business."""
-    return {name: value for name, value in asdict(data).items() if name != "explained"}
 
 
 def _plan(config: TrainConfig, compute: Compute) -> TrainConfig:
@@ -243,7 +244,7 @@ class _Session:
             provenance=Provenance(
                 made_by=f"streamfilter {__version__}",
                 settings={**config.model_dump(mode="json"), "computed_on": self._compute.name},
-                data={**_without_names(data), "digest": self._data_digest},
+                data={**data.counts(), "digest": self._data_digest},
                 figures={"validation": result, "epochs": self._progress.history},
             ),
         )

@@ -57,7 +57,8 @@ export class Player extends EventTarget {
     const { start, end } = event;
     this.slider.min = Math.max(0, start - LEAD_S);
     this.slider.max = source.duration_s ? Math.min(source.duration_s, end + LEAD_S) : end + LEAD_S;
-    this.box.style.aspectRatio = source.width && source.height ? `${source.width} / ${source.height}` : "16 / 9";
+    if (source.width && source.height) this.box.style.setProperty("--aspect", source.width / source.height);
+    else this.box.style.removeProperty("--aspect");
     this.say(source.video ? "" : `no video: ${source.why}`);
     this.moved(event.best_s);
     if (!source.video) return this.unload();

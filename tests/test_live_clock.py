@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamfilter.config import LiveConfig
+from streamfilter.live.backlog import Backlog
 from streamfilter.live.backoff import Backoff
 from streamfilter.live.clock import LiveClock, LiveMark
 from streamfilter.live.faults import Cause
@@ -138,3 +139,37 @@ def test_what_only_a_person_can_put_right_waits_long_at_once() -> None:
     config = LiveConfig()
     for cause in (Cause.REFUSED, Cause.UNKNOWN_PATH, Cause.UNSUPPORTED):
         assert Backoff(config).longest_s(cause) == config.retry_slow_s
+
+
+def read(backlog: Backlog, reads: list[tuple[float, float]], *, gop: int = 10) -> list[float | None]:
+    """How late each of these packets (shown at, read at) is decoded; None: it is passed over."""
+    out: list[float | None] = []
+    for number, (shown_s, now_s) in enumerate(reads):
+        late_s = backlog.late_s(shown_s, now_s)
+        is_over = backlog.passes_over(late_s, now_s, is_key=number % gop == 0)
+        out.append(None if is_over else late_s)
+    return out
+
+
+def test_a_reader_that_keeps_up_passes_nothing_over() -> None:
+    reads = [(n * STEP_S, 100 + n * STEP_S + 0.1 * (n % 4)) for n in range(200)]
+    assert None not in read(Backlog(0.5), reads)
+
+
+def test_a_reader_that_fell_behind_passes_over_until_it_has_caught_up_at_a_key_picture() -> None:
+    on_time = [(n * STEP_S, 100 + n * STEP_S) for n in range(50)]
+    stalled_s = 100 + 50 * STEP_S + 3.0
+    waiting = [(n * STEP_S, stalled_s + (n - 50) * 0.001) for n in range(50, 125)]
+    after = [(n * STEP_S, 100 + n * STEP_S) for n in range(128, 200)]
+    decoded = read(Backlog(0.5), on_time + waiting + after)
+    assert set(decoded[50:110]) == {None}
+    assert None not in decoded[135:]
+    assert all(late_s is None or late_s <= 0.5 for late_s in decoded), "nothing old is decoded"
+
+
+def test_a_feed_that_is_late_itself_is_on_time_after_a_second() -> None:
+    on_time = [(n * STEP_S, 100 + n * STEP_S) for n in range(50)]
+    late = [(n * STEP_S, 104 + n * STEP_S) for n in range(50, 200)]
+    decoded = read(Backlog(0.5), on_time + late)
+    assert decoded[60] is None
+    assert decoded[90:] == pytest.approx([0.0] * 110, abs=1e-6)

@@ -39,7 +39,9 @@ class Watched:
     """A feed that is read step by step, and all that it told."""
 
     def __init__(self, address: str, *, tap: Any = None, stops_at: Cause | None = None, **live: Any) -> None:
-        settings = {"silence_s": 1.0, "connect_s": 3.0, "retry_first_s": 0.2, "retry_most_s": 0.4} | live
+        # On a machine that is busy nothing is to be passed over: what is tested here is what arrives.
+        patient = {"silence_s": 2.0, "connect_s": 5.0, "max_staleness_s": 60.0}
+        settings = patient | {"retry_first_s": 0.2, "retry_most_s": 0.4} | live
         self.told: list[Opened | Lost] = []
         self._stops_at = stops_at
         config = RunConfig.model_validate({"live": settings})

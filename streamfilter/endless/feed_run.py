@@ -109,6 +109,7 @@ class FeedRun:
         latency = self.latencies.numbers().quantiles
         record["live"] = {
             "dropped": counters.dropped,
+            "passed_over": counters.passed_over,
             "reconnects": counters.reconnects,
             "failures": counters.failures,
             "gap_s": round(counters.gap_s, 6),

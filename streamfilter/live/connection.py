@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from streamfilter.config import LiveConfig, SourceConfig, SourceLimits
 from streamfilter.errors import SourceError
 from streamfilter.live.addresses import scheme_of
+from streamfilter.live.backlog import Backlog
 from streamfilter.live.counters import FeedCounters
 from streamfilter.live.faults import PATIENT, Cause, FeedLostError, broken_off, not_opened, silent
 from streamfilter.source.deinterlacing import deinterlaced
@@ -60,6 +61,7 @@ class Connection:
     """An open feed; a context manager. Opening it raises `FeedLostError`.
 
     `stream` is the video that is decoded, `streams` are those whose packets are seen, `rate_hz` is declared.
+    `has_passed_over`: not all of it was decoded, since there was no time; whoever has told that sets it back.
     """
 
     def __init__(self, address: str, config: LiveConfig, source: SourceConfig, counters: FeedCounters) -> None:
@@ -84,6 +86,8 @@ class Connection:
         self.rate_hz = float(rate) if rate and rate <= source.limits.rate_hz else None
         self.time_base = self.stream.time_base or Fraction(1, 1_000_000)
         self._times: dict[int, float] = {}
+        self._backlog = Backlog(config.max_staleness_s)
+        self.has_passed_over = False
         self._errors = 0
         self._is_damaged = False
 
@@ -165,12 +169,19 @@ class Connection:
 
     def _decoded(self, packets: Iterator[tuple[Packet[Stream], float]]) -> Iterator[Decoded]:
         self._last_s = self._picture_s = time.monotonic()
-        for packet, arrived_s in packets:
+        for packet, read_s in packets:
             if packet.stream.index != self.stream.index:
                 continue
-            self._last_s = arrived_s
+            shown_s = self._shown_s(packet)
+            late_s = 0.0 if shown_s is None or self.is_paced else self._backlog.late_s(shown_s, read_s)
+            if self._backlog.passes_over(late_s, read_s, is_key=packet.is_keyframe):
+                self.has_passed_over = True
+                self._counters.passed_over += 1
+                self._picture_s = time.monotonic()
+                continue
+            self._last_s = read_s - late_s
             if packet.pts is not None:
-                self._remember(packet.pts, arrived_s)
+                self._remember(packet.pts, self._last_s)
             self._is_damaged = self._is_damaged or packet.is_corrupt
             yield from self._decode(packet)
 

@@ -12,7 +12,8 @@ class FeedCounters:
 
     `seen_at_s`: when its last picture came, `alive_at_s`: when its thread last did anything, both by the monotonic
     clock. `state`: `connecting`, `open`, or the cause for which it is lost. `dropped` are looks that a newer one, or
-    their age, took the place of. `packets` are those of every stream, `events` are by label.
+    their age, took the place of; `passed_over` are pictures that were not even decoded, since there was no time.
+    `packets` are those of every stream, `events` are by label.
     """
 
     state: str = "connecting"
@@ -25,6 +26,7 @@ class FeedCounters:
     looks: int = 0
     still_looks: int = 0
     dropped: int = 0
+    passed_over: int = 0
     decode_errors: int = 0
     damaged_frames: int = 0
     frames_without_pts: int = 0

@@ -24,6 +24,7 @@ class Cause(StrEnum):
     UNSUPPORTED = "unsupported"
     BROKEN = "broken"
     RESTART = "restart"
+    OVERLOAD = "overload"
 
 
 NEEDS_SOMEBODY = frozenset({Cause.REFUSED, Cause.UNKNOWN_PATH, Cause.UNSUPPORTED})

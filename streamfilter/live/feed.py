@@ -142,9 +142,11 @@ class LiveFeed:
             moment, arrived_s = self._placed(arrived, connection)
             picture = self._picture(arrived, connection)
             if moment.lost_from_s is not None:
-                yield Gap(moment.lost_from_s, moment.time_s, str(self._cause or Cause.SILENT))
+                late = Cause.OVERLOAD if connection.has_passed_over else Cause.SILENT
+                yield Gap(moment.lost_from_s, moment.time_s, str(self._cause or late))
             elif moment.jumped:
                 yield Gap(moment.time_s, moment.time_s, "clock_jump")
+            connection.has_passed_over = False
             if is_first:
                 self._opened(connection, picture, moment)
                 is_first = False

@@ -73,12 +73,14 @@ def make_network(model: Model, config: RunConfig) -> Network:
     rejector = with_enrolled(
         make_rejector(model.thresholds, config.rejector, model.scores), model.enrolled, config.rejector
     )
-    facts = ModelFacts(model.digest, model.all_labels, _calibration(model.thresholds), model.promise)
+    facts = ModelFacts(
+        model.digest, model.all_labels, _calibration(model.thresholds), model.promise, runtime=classifier.runtime.name
+    )
     return Network(
         with_witness(classifier, model, config.rejector),
         rejector,
         facts,
-        device=classifier.compute.name,
+        device=f"{classifier.runtime.name} ({classifier.why})",
         probability=model.probability,
     )
 

@@ -15,6 +15,7 @@ _INDIFFERENT = frozenset(
         "classifier.batch",
         "classifier.device",
         "classifier.precision",
+        "classifier.runtime",
         "classifier.threads",
         "smoother.unknowns",
         "smoother.unknown_s",

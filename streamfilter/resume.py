@@ -185,6 +185,8 @@ def check_settings(start: Record, config: RunConfig, model: ModelFacts) -> None:
         raise _other_run(f"other settings ({', '.join(differ[:3])})")
     if start["model"]["digest"] != mine["model"]["digest"]:
         raise _other_run("another model")
+    if start["model"].get("runtime") != mine["model"]["runtime"]:
+        raise _other_run(f"runtime {start['model'].get('runtime')}, not {mine['model']['runtime']},")
 
 
 def _other_run(what: str) -> SinkError:

@@ -14,7 +14,8 @@ from test_classifier import CPU, RED, color_model, picture_with
 from tiny import tiny_model
 
 from streamfilter.classifier import make_classifier
-from streamfilter.classifier.closer import GROWN, MOST_STRETCHED, CloserLook, blend, close_features, cut_out
+from streamfilter.classifier.closer import GROWN, MOST_STRETCHED, CloserLook, blend, cut_out
+from streamfilter.classifier.runtimes import TorchRuntime
 from streamfilter.model import load_model, save_model
 from streamfilter.model.closer import Closer, Cut, describe_closer, pack_closer, restore_closer
 from streamfilter.model.device import choose_compute
@@ -115,17 +116,15 @@ def test_the_closer_look_is_a_linear_map_of_mean_and_maximum_of_layer_3(cut: Cut
     picture = np.random.default_rng(1).integers(0, 256, (96, 128, 3), np.uint8)
     boxes = np.array([[0.1, 0.1, 0.5, 0.6], [0.4, 0.2, 0.3, 0.3]])
     dense = np.zeros((2, ROWS), np.float32)
-    seen = CloserLook(model.network, own, compute).blend(dense, picture, boxes)
+    runtime = TorchRuntime(model.network, compute, cut)
+    (seen,) = CloserLook(own, runtime).blend([dense], [picture], [boxes])
     cuts = torch.from_numpy(np.stack([cut_out(picture, box, 64, cut) for box in boxes])).permute(0, 3, 1, 2).float()
     with torch.inference_mode():
         maps = model.network.lower(cuts)
     maps = maps[:, :, 1:3, 1:3] if cut == "box" else maps
     features = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)
     np.testing.assert_allclose(
-        close_features(model.network, [cut_out(picture, boxes[0], 64, cut)], compute, cut)[0],
-        features[0],
-        rtol=1e-3,
-        atol=1e-4,
+        runtime.close([[cut_out(picture, boxes[0], 64, cut)]])[0][0], features[0], rtol=1e-3, atol=1e-4
     )
     expected = 2 * (features @ own.weight.T).numpy() + [0, 0, 0.25]
     np.testing.assert_allclose(seen, expected, rtol=1e-3, atol=1e-3)

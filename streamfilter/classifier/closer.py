@@ -6,20 +6,16 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from streamfilter.model import DenseResNet
+from streamfilter.classifier.runtimes import Runtime
 from streamfilter.model.closer import Closer, Cut
-from streamfilter.model.device import Compute
 from streamfilter.types import Pixels
 
 GROWN = 1.15
 """A cut is this much wider and higher than the candidate's box: edges tell what a mark is."""
 MOST_STRETCHED = 4.0
 """A box that is longer than this many times its shorter side is not stretched any further."""
-CHUNK = 16
-"""Cuts in one pass of the network: memory stays bounded."""
 ALIASING = 0.6
 """A box that shrinks by more than this is averaged first: warping alone would alias."""
 
@@ -27,20 +23,28 @@ ALIASING = 0.6
 class CloserLook:
     """The closer look of one network. A picture's logits do not depend on other pictures."""
 
-    def __init__(self, network: DenseResNet, closer: Closer, compute: Compute) -> None:
-        self._network, self._compute = network, compute
-        self._closer = closer
+    def __init__(self, closer: Closer, runtime: Runtime) -> None:
+        self._closer, self._runtime = closer, runtime
         self._weight = closer.weight.double().numpy().T
         self._bias = closer.bias.double().numpy()
 
-    def blend(self, dense: NDArray[np.float32], picture: Pixels, boxes: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Logits `(n, C+1)` of the boxes of a picture, both opinions together.
+    def blend(
+        self,
+        dense: Sequence[NDArray[np.float32]],
+        pictures: Sequence[Pixels],
+        boxes: Sequence[NDArray[np.float64]],
+    ) -> list[NDArray[np.float32]]:
+        """Logits `(n, C+1)` of the boxes of each picture, both opinions together.
 
-        `dense`: those of the dense pass. Boxes: `(n, 4)`, x, y, width, height in 0 to 1. Picture: `(H, W, 3)` uint8.
+        `dense`: those of the dense pass. Boxes: `(n, 4)`, x, y, width, height in 0 to 1, one or more of each picture.
+        Pictures: `(H, W, 3)` uint8.
         """
-        cuts = [cut_out(picture, box, self._closer.side, self._closer.cut) for box in boxes]
-        features = close_features(self._network, cuts, self._compute, self._closer.cut).astype(np.float64)
-        return blend(dense, features @ self._weight + self._bias, self._closer)
+        side, cut = self._closer.side, self._closer.cut
+        cuts = [[cut_out(picture, box, side, cut) for box in own] for picture, own in zip(pictures, boxes, strict=True)]
+        return [
+            blend(logits, features.astype(np.float64) @ self._weight + self._bias, self._closer)
+            for logits, features in zip(dense, self._runtime.close(cuts), strict=True)
+        ]
 
 
 def blend(dense: NDArray[np.float32], close: NDArray[np.float64], closer: Closer) -> NDArray[np.float32]:
@@ -48,23 +52,6 @@ def blend(dense: NDArray[np.float32], close: NDArray[np.float64], closer: Closer
     both = closer.dense * dense.astype(np.float64) + closer.close * close
     both[:, -1] += closer.none
     return both.astype(np.float32)
-
-
-def close_features(
-    network: DenseResNet, cuts: Sequence[Pixels], compute: Compute, cut: Cut = "box"
-) -> NDArray[np.float32]:
-    """Mean and maximum of layer 3, `(n, F)`, of cuts `(side, side, 3)` uint8.
-
-    The outermost cells of a stretched box are its margin, and see the padding of every layer: they do not count.
-    """
-    rows = []
-    for first in range(0, len(cuts), CHUNK):
-        batch = torch.from_numpy(np.stack(cuts[first : first + CHUNK])).to(compute.device).permute(0, 3, 1, 2).float()
-        with torch.inference_mode(), compute.autocast():
-            maps = network.lower(batch.contiguous(memory_format=torch.channels_last))
-        maps = maps[:, :, 1:-1, 1:-1].float() if cut == "box" and maps.shape[2] > 2 else maps.float()
-        rows.append(torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1).cpu().numpy())
-    return np.concatenate(rows)
 
 
 def cut_out(picture: Pixels, box: NDArray[np.float64], side: int, cut: Cut = "box") -> Pixels:

@@ -14,6 +14,8 @@ from streamfilter.classifier.closer import CloserLook
 from streamfilter.classifier.enrolled import EnrolledFinder, Find
 from streamfilter.classifier.perturb import perturbed_logits
 from streamfilter.classifier.proposals import MOST_WINDOWS, Proposals, Proposer, fit_size
+from streamfilter.classifier.runtimes import Choice, choose_runtime
+from streamfilter.classifier.runtimes.with_torch import as_batch
 from streamfilter.classifier.suppress import suppress
 from streamfilter.classifier.windows import window_grid
 from streamfilter.config import ClassifierConfig
@@ -29,26 +31,30 @@ PROPOSED = 0.1
 
 
 def make_classifier(model: Model, config: ClassifierConfig, *, perturbs: bool = False) -> DenseClassifier:
-    """The classifier of a model. Raises `ModelError` for a device that this machine does not have.
+    """The classifier of a model. Raises `ModelError` for a device or a runtime that is not there.
 
     `perturbs`: candidates carry what the ODIN score reads, for three more passes of a picture with candidates.
     """
     compute = choose_compute(config.device, config.precision, threads=config.threads)
-    return DenseClassifier(model, config, compute, perturbs=perturbs)
+    choice = choose_runtime(model, config, compute, perturbs=perturbs)
+    return DenseClassifier(model, config, compute, choice, perturbs=perturbs)
 
 
 class DenseClassifier:
-    """See `stages.Classifier`. On a CPU pictures pass one by one: no faster in a batch, and bit for bit the same."""
+    """See `stages.Classifier`. `runtime` runs the network, `why` says why that one does."""
 
-    def __init__(self, model: Model, config: ClassifierConfig, compute: Compute, *, perturbs: bool = False) -> None:
+    def __init__(
+        self, model: Model, config: ClassifierConfig, compute: Compute, choice: Choice, *, perturbs: bool = False
+    ) -> None:
         self.labels = model.all_labels
         self._perturbs = perturbs
-        self.compute = compute
+        self.runtime, self.why = choice.runtime, choice.why
+        self._compute = compute
         self._config = config
         self._short_side = config.short_side or model.short_side
         self._temperature = model.thresholds.temperature
         self._network = model.network.to(compute.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        self._closer = CloserLook(self._network, model.closer, compute) if model.closer and config.closer else None
+        self._closer = CloserLook(model.closer, self.runtime) if model.closer and config.closer else None
         self._proposer = self._make_proposer()
         self._means = model.statistics.means.double().numpy()
         self._whitening = model.statistics.whitening.double().numpy()
@@ -60,8 +66,8 @@ class DenseClassifier:
         """Where a closer look decides, more is proposed, by probabilities that the temperature was not fitted to."""
         network, config = self._network, self._config
         if self._closer is None:
-            return Proposer(network, config, self.compute, floor=config.floor, temperature=self._temperature)
-        return Proposer(network, config, self.compute, floor=min(PROPOSED, config.floor), places=True)
+            return Proposer(network, config, floor=config.floor, temperature=self._temperature)
+        return Proposer(network, config, floor=min(PROPOSED, config.floor), places=True)
 
     def analysis_size(self, width: int, height: int) -> tuple[int, int]:
         """Width and height at which a picture is analysed: its short side as configured, both divisible by 32."""
@@ -69,25 +75,20 @@ class DenseClassifier:
 
     def classify(self, pictures: Sequence[Pixels]) -> list[list[Candidate]]:
         """Candidates of each picture, likeliest first. Pictures: `(H, W, 3)` uint8 RGB, at `analysis_size`."""
-        forward = self._proposer.forward
-        if self.compute.device.type == "cpu":
-            return [self._read(forward([picture]), 0, picture) for picture in pictures]
-        output = forward(pictures)
-        return [self._read(output, i, picture) for i, picture in enumerate(pictures)]
+        outputs = self.runtime.dense(pictures)
+        proposals = self._looked_closer([self._proposer.propose(output) for output in outputs], pictures)
+        return [self._read(*one) for one in zip(outputs, proposals, pictures, strict=True)]
 
-    def _read(self, output: DenseOutput, index: int, picture: Pixels) -> list[Candidate]:
-        found = self._taught(output, index, picture)
+    def _read(self, output: DenseOutput, proposals: Proposals, picture: Pixels) -> list[Candidate]:
+        found = self._taught(proposals, picture)
         if self._finder is None:
             return found
         windows = window_grid(output.logits.shape[2], output.logits.shape[3])
-        finds = self._finder.find(output.embedding[index], windows, most_windows=MOST_WINDOWS)
-        added = self._added(finds, output, index, picture) if finds else []
+        finds = self._finder.find(output.embedding[0], windows, most_windows=MOST_WINDOWS)
+        added = self._added(finds, output, picture) if finds else []
         return sorted([*found, *added], key=lambda candidate: -candidate.softmax)
 
-    def _taught(self, output: DenseOutput, index: int, picture: Pixels) -> list[Candidate]:
-        proposals = self._proposer.propose(output, index)
-        if self._closer is not None and len(proposals.windows):
-            proposals = self._look_closer(self._closer, proposals, picture)
+    def _taught(self, proposals: Proposals, picture: Pixels) -> list[Candidate]:
         if not len(proposals.windows):
             return []
         features = proposals.features
@@ -100,9 +101,21 @@ class DenseClassifier:
             for i, box in enumerate(proposals.boxes)
         ]
 
-    def _look_closer(self, closer: CloserLook, proposals: Proposals, picture: Pixels) -> Proposals:
-        """The proposals that stay, likeliest first, now that a closer look may have changed what they are."""
-        logits = closer.blend(proposals.features.logits, picture, proposals.boxes)
+    def _looked_closer(self, proposals: list[Proposals], pictures: Sequence[Pixels]) -> list[Proposals]:
+        """The proposals of each picture that stay, likeliest first, where a closer look may change what they are."""
+        some = [number for number, one in enumerate(proposals) if len(one.windows)]
+        if self._closer is None or not some:
+            return proposals
+        looked = self._closer.blend(
+            [proposals[number].features.logits for number in some],
+            [pictures[number] for number in some],
+            [proposals[number].boxes for number in some],
+        )
+        told = dict(zip(some, looked, strict=True))
+        return [self._kept(one, told[n]) if n in told else one for n, one in enumerate(proposals)]
+
+    def _kept(self, proposals: Proposals, logits: NDArray[np.float32]) -> Proposals:
+        """The proposals that are still likely by these logits, likeliest first."""
         chances = softmax(logits, self._temperature)[:, :-1]
         best, boxes = chances.max(axis=1), proposals.boxes
         kept = suppress(boxes, best, chances.argmax(axis=1), iou=self._config.nms_iou, most=self._config.max_candidates)
@@ -110,11 +123,11 @@ class DenseClassifier:
         features = replace(proposals.features, logits=logits).rows(rows)
         return Proposals(proposals.windows[rows], boxes[rows], features)
 
-    def _added(self, finds: Sequence[Find], output: DenseOutput, index: int, picture: Pixels) -> list[Candidate]:
+    def _added(self, finds: Sequence[Find], output: DenseOutput, picture: Pixels) -> list[Candidate]:
         """Candidates of enrolled labels; what is not the label is none of the above to them."""
         windows = np.stack([find.window for find in finds])
-        logits = self._proposer.logits(output, index, windows)
-        features = self._proposer.features(output, index, windows, logits)
+        logits = self._proposer.logits(output, windows)
+        features = self._proposer.features(output, windows, logits)
         candidates = []
         for i, find in enumerate(finds):
             label = self._enrolled[find.number]
@@ -135,8 +148,8 @@ class DenseClassifier:
         return candidates
 
     def _perturbed(self, picture: Pixels, windows: NDArray[np.int64]) -> NDArray[np.float32]:
-        wanted = torch.from_numpy(windows).to(self.compute.device)
-        logits = perturbed_logits(self._network, self._proposer.batch([picture]), wanted, self.compute.autocast)
+        wanted = torch.from_numpy(windows).to(self._compute.device)
+        logits = perturbed_logits(self._network, as_batch([picture], self._compute), wanted, self._compute.autocast)
         return np.asarray(logits.cpu().numpy())
 
     def _candidate(

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from streamfilter.classifier.suppress import distinct, suppress, vote
 from streamfilter.classifier.windows import window_boxes, window_grid, window_means
 from streamfilter.config import ClassifierConfig
 from streamfilter.model import DenseResNet
-from streamfilter.model.device import Compute
 from streamfilter.model.network import DenseOutput
 from streamfilter.rejector.softmax import softmax
-from streamfilter.types import Features, Pixels
+from streamfilter.types import Features
 
 GRANULE = 32
 """Sides of an analysed picture are multiples of this: the stride of layer 4."""
@@ -54,7 +51,7 @@ class Proposals:
 
 
 class Proposer:
-    """The dense pass of a network, and what it proposes. `floor`: least probability, at `temperature`, of a window.
+    """What a network's dense pass proposes. `floor`: least probability, at `temperature`, of a window.
 
     `places`: propose where any label could be, one window for each place, for a closer look to say which. The dense
     pass knows that something is a logo before it knows which one.
@@ -64,33 +61,20 @@ class Proposer:
         self,
         network: DenseResNet,
         config: ClassifierConfig,
-        compute: Compute,
         *,
         floor: float,
         temperature: float = 1.0,
         places: bool = False,
     ) -> None:
-        self.compute = compute
         self._places = places
         self._network, self._config = network, config
         self._floor, self._temperature = floor, temperature
 
-    def forward(self, pictures: Sequence[Pixels]) -> DenseOutput:
-        """One pass over pictures `(H, W, 3)` uint8 of one size."""
-        with torch.inference_mode(), self.compute.autocast():
-            output: DenseOutput = self._network(self.batch(pictures))
-        return output
-
-    def batch(self, pictures: Sequence[Pixels]) -> Tensor:
-        """Pictures of one size as the network takes them, `(N, 3, H, W)` float32."""
-        batch = torch.from_numpy(np.stack(pictures)).to(self.compute.device).permute(0, 3, 1, 2).float()
-        return batch.contiguous(memory_format=torch.channels_last)
-
-    def propose(self, output: DenseOutput, index: int) -> Proposals:
-        """What could be a label in one picture of a pass."""
+    def propose(self, output: DenseOutput) -> Proposals:
+        """What could be a label in one picture, by its dense pass."""
         grid = (output.logits.shape[2], output.logits.shape[3])
         windows = window_grid(*grid)
-        logits = self.logits(output, index, windows)
+        logits = self.logits(output, windows)
         chances = softmax(logits, self._temperature)
         best = 1 - chances[:, -1] if self._places else chances[:, :-1].max(axis=1)
         rows = np.flatnonzero(best >= self._floor)
@@ -106,20 +90,18 @@ class Proposer:
         return Proposals(
             windows[rows[kept]],
             np.stack(voted) if voted else np.zeros((0, 4)),
-            self.features(output, index, windows[rows[kept]], logits[rows[kept]]),
+            self.features(output, windows[rows[kept]], logits[rows[kept]]),
         )
 
-    def logits(self, output: DenseOutput, index: int, windows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def logits(self, output: DenseOutput, windows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Logits `(n, C+1)` of the windows `(n, 4)` of one picture."""
-        logits = output.logits[index : index + 1]
-        wanted = torch.from_numpy(windows).to(logits.device)
+        wanted = torch.from_numpy(windows).to(output.logits.device)
         with torch.inference_mode():
-            return np.asarray(self._network.window_logits(window_means(logits, wanted), wanted)[0].cpu().numpy())
+            means = window_means(output.logits, wanted)
+            return np.asarray(self._network.window_logits(means, wanted)[0].cpu().numpy())
 
-    def features(
-        self, output: DenseOutput, index: int, windows: NDArray[np.int64], logits: NDArray[np.float32]
-    ) -> Features:
+    def features(self, output: DenseOutput, windows: NDArray[np.int64], logits: NDArray[np.float32]) -> Features:
         """Features of windows of one picture whose logits are known."""
         wanted = torch.from_numpy(windows).to(output.embedding.device)
-        embeddings = window_means(output.embedding[index : index + 1], wanted)[0].cpu().numpy()
+        embeddings = window_means(output.embedding, wanted)[0].cpu().numpy()
         return Features(logits, np.asarray(embeddings), windows[:, 2:].prod(axis=1).astype(np.float64))

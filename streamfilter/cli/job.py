@@ -94,7 +94,7 @@ def _run_feeds(job: Job, settings: RunConfig, console: Console, config: Path | N
 
 def _loaded(job: Job, settings: RunConfig, console: Console) -> Network:
     network = load_network(job.model, settings)
-    console.explain(f"model {job.model} on {network.device} finds {', '.join(network.facts.labels)}")
+    console.explain(f"model {job.model} with {network.device} finds {', '.join(network.facts.labels)}")
     _warn_of_broken_promise(network.facts.promise, settings, console)
     return network
 

@@ -31,6 +31,26 @@ def info(file: Path, as_json: bool) -> None:
         click.echo(line)
 
 
+@model.command()
+@click.argument("file", type=opt.PATH)
+@click.option("--to", "form", required=True, type=click.Choice(["onnx", "openvino"]), help="The format.")
+@click.option("--out", required=True, type=opt.PATH, metavar="DIR", help="The folder that the network goes to.")
+@opt.force_option
+def export(file: Path, form: str, out: Path, force: bool) -> None:
+    """Write the network of a model file for other programs: its dense pass and its closer look.
+
+    A run needs none of this: it converts the network by itself.
+    """
+    from streamfilter.classifier.runtimes.exporting import export_network
+    from streamfilter.errors import SinkError
+    from streamfilter.model import load_model
+
+    if out.exists() and not force and any(out.iterdir() if out.is_dir() else [out]):
+        raise SinkError(f"{out} is there already and not empty; give --force to write into it")
+    for path in export_network(load_model(file), out, form):
+        click.echo(str(path))
+
+
 def outline(tree: Any, indent: str = "") -> list[str]:
     """A nested mapping as indented `key: value` lines."""
     lines = []

@@ -22,6 +22,7 @@ from streamfilter.cli import options as opt
 @click.option("--end", type=float, metavar="S", help="Where to stop, in seconds of video.")
 @click.option("--batch", type=int, metavar="N", help="Pictures in one pass of the network.")
 @opt.device_option
+@click.option("--runtime", metavar="NAME", help="What runs the network: auto, torch, openvino or onnx.")
 @opt.config_option
 @opt.set_option
 @click.option("--annotate", type=opt.PATH, metavar="MP4", help="Also write an annotated video; a folder for many.")
@@ -65,6 +66,7 @@ def run(
             "classifier.batch": settings["batch"],
             "classifier.device": settings["device"],
             "clips.folder": opt.as_text(settings["clips"]),
+            "classifier.runtime": settings["runtime"],
             "metrics.listen": opt.as_text(settings["metrics"]),
         }
     )

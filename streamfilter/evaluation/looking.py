@@ -49,7 +49,7 @@ class Looker:
         self._batch = lowered.batch
         settings = lowered.model_dump_json(exclude={"batch", "threads", "device"})
         identity = (
-            f"{model.digest} {settings} {perturbs} {config.rejector.geometry} {dense.compute.name} {code_digest()}"
+            f"{model.digest} {settings} {perturbs} {config.rejector.geometry} {dense.runtime.name} {code_digest()}"
         )
         self._cache = CandidateCache(folder, identity, model.all_labels)
 

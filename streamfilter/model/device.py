@@ -44,7 +44,7 @@ def choose_compute(device: str, precision: str, *, threads: int = 0) -> Compute:
     Raises `ModelError` for a CUDA device that this machine does not have.
     """
     _keep_freed_memory()
-    torch.set_num_threads(threads or _cores())
+    torch.set_num_threads(threads or cores())
     chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
         raise ModelError(
@@ -56,7 +56,7 @@ def choose_compute(device: str, precision: str, *, threads: int = 0) -> Compute:
     return Compute(chosen, fast)
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores that this process may use; where nothing tells, all there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -31,12 +31,16 @@ ID_DIGITS = 24
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What a log says of its model. `calibration`: temperature and thresholds by name; None or infinity: not used."""
+    """What a log says of its model. `calibration`: temperature and thresholds by name; None or infinity: not used.
+
+    `runtime` is what runs the network: on one machine the same log to the byte follows only with it.
+    """
 
     digest: str
     labels: tuple[str, ...]
     calibration: Mapping[str, float | None]
     promise: Promise | None = None
+    runtime: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ def run_start(config: RunConfig, model: ModelFacts) -> Record:
         "config": {"digest": config.digest(), "settings": config.recorded()},
         "model": {
             "digest": model.digest,
+            "runtime": model.runtime,
             "labels": list(model.labels),
             "calibration": {name: _number(value) for name, value in sorted(model.calibration.items())},
             "promise": None if model.promise is None else _promise(model.promise, config),

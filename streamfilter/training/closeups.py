@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamfilter.buffering import batched, prefetch
-from streamfilter.classifier.closer import CHUNK, cut_out
+from streamfilter.classifier.closer import cut_out
+from streamfilter.classifier.runtimes.with_torch import CHUNK
 from streamfilter.training.examples import Example
 from streamfilter.training.pictures import load_picture
 from streamfilter.training.spotting import SIDE, Spotter

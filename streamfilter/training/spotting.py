@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamfilter.buffering import prefetch
-from streamfilter.classifier.closer import close_features, cut_out
+from streamfilter.classifier.closer import cut_out
 from streamfilter.classifier.proposals import Proposer, fit_size
+from streamfilter.classifier.runtimes import TorchRuntime
 from streamfilter.config import ClassifierConfig
 from streamfilter.model import DenseResNet
 from streamfilter.model.device import Compute
@@ -56,8 +57,9 @@ class Spotter:
     """Looks at scenes as the classifier will look at frames, with nothing left out for being unlikely."""
 
     def __init__(self, network: DenseResNet, compute: Compute, *, short_side: int) -> None:
-        self._network, self._compute, self._short_side = network, compute, short_side
-        self._proposer = Proposer(network, ClassifierConfig(), compute, floor=0.0, places=True)
+        self._short_side = short_side
+        self._runtime = TorchRuntime(network, compute)
+        self._proposer = Proposer(network, ClassifierConfig(), floor=0.0, places=True)
 
     def spot(self, compose: Compose, seeds: Sequence[int], *, advance: Callable[[float], None]) -> Spots:
         """Spots in the scenes of these seeds, at least one."""
@@ -72,7 +74,7 @@ class Spotter:
         """Where a picture `(H, W, 3)` that shows a label shows it, likeliest: one box, none if nothing is sure."""
         size = fit_size(picture.shape[1], picture.shape[0], self._short_side)
         small = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-        found = self._proposer.propose(self._proposer.forward([small]), 0)
+        found = self._proposer.propose(*self._runtime.dense([small]))
         chances = softmax(found.features.logits, 1.0)[:, label]
         if not len(chances) or chances.max() < SURE:
             return []
@@ -81,10 +83,11 @@ class Spotter:
 
     def close(self, cuts: Sequence[Pixels]) -> NDArray[np.float32]:
         """Features `(n, F)` of the closer look at cuts `(SIDE, SIDE, 3)`."""
-        return close_features(self._network, cuts, self._compute)
+        (features,) = self._runtime.close([cuts])
+        return features
 
     def _look(self, number: int, scene: Scene) -> Spots:
-        found = self._proposer.propose(self._proposer.forward([scene.pixels]), 0)
+        found = self._proposer.propose(*self._runtime.dense([scene.pixels]))
         true_boxes, labels = _true_boxes(scene.facts, np.random.default_rng(number))
         cuts: list[Pixels] = [cut_out(scene.pixels, box, SIDE) for box in (*found.boxes, *true_boxes)]
         close = self.close(cuts)

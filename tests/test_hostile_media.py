@@ -134,7 +134,7 @@ def test_a_file_without_end_or_content_is_refused(tmp_path: Path) -> None:
     sparse = tmp_path / "sparse.mp4"
     with sparse.open("wb") as file:
         file.truncate(1 << 40)
-    assert "cannot read" in refusal(sparse, limits=SourceLimits(patience_s=30))
+    assert "cannot read" in refusal(sparse, limits=SourceLimits(patience_s=600))
     assert "is empty" in refusal("/proc/self/status") or not Path("/proc/self/status").exists()
 
 

@@ -24,7 +24,7 @@ sys.exit(exit_code(sys.argv[1:]))
 def ran(*arguments: str) -> str:
     """What a command says while every socket is told."""
     command = [sys.executable, "-c", _WATCHED, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stderr
     return done.stderr
 

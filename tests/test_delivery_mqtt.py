@@ -85,8 +85,9 @@ def test_a_broker_that_is_killed_and_comes_back_gets_everything(
         until(lambda: deliverer.numbers().is_failing, "a failure")
         broker.start()
         until(lambda: deliverer.numbers().delivered == 10, "the second half")
-    assert len(told.warned) == 1
-    assert "MQTT broker 127.0.0.1" in told.warned[0]
+    # On a busy machine the first connection may take too long as well, which is told too.
+    assert told.warned
+    assert all("MQTT broker 127.0.0.1" in warning for warning in told.warned)
     topic = "streamfilter/a.mp4/events"
     until(lambda: len({one["event_id"] for one in subscriber.records(topic)}) == 10, "all events at the subscriber")
     by_id = {one["event_id"]: one for one in subscriber.records(topic)}

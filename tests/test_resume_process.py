@@ -149,7 +149,7 @@ def small_disk(tmp_path: Path) -> Path:
     """A disk of 16 KiB, where we may mount one."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", str(folder)]
     if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("only root can mount a small disk")
     return folder
@@ -158,7 +158,7 @@ def small_disk(tmp_path: Path) -> Path:
 def test_a_full_disk_ends_the_run_and_more_room_lets_it_go_on(clips: list[str], whole: bytes, small_disk: Path) -> None:
     log = small_disk / "log.jsonl"
     try:
-        (small_disk / "ballast").write_bytes(bytes(8192))
+        (small_disk / "ballast").write_bytes(bytes(24 * 1024))
         full = streamfilter(clips, log)
         assert full.returncode == 7
         assert "No space left" in one_error(full)

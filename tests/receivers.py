@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -147,6 +148,7 @@ class Broker:
     def __init__(self, folder: Path, *, lines: tuple[str, ...] = ("allow_anonymous true",)) -> None:
         self.port = free_port()
         self._config = folder / "mosquitto.conf"
+        self._database = folder / "mosquitto.db"
         user = ("user root",) if os.geteuid() == 0 else ()
         stored = ("persistence true", f"persistence_location {folder}/", "autosave_interval 1")
         self._config.write_text("\n".join((f"listener {self.port} 127.0.0.1", *user, *stored, *lines)) + "\n")
@@ -158,6 +160,13 @@ class Broker:
             pytest.skip("no mosquitto: apt-get install mosquitto")
         self._process = subprocess.Popen([program, "-c", str(self._config)], stderr=subprocess.DEVNULL)
         until(self._answers, "mosquitto starts")
+
+    def save(self) -> None:
+        """Have it write down its sessions now: one that a crash takes before that is gone, with what is sent to it."""
+        assert self._process is not None
+        self._database.unlink(missing_ok=True)
+        self._process.send_signal(signal.SIGUSR1)
+        until(self._database.exists, "mosquitto saves")
 
     def stop(self) -> None:
         """End it as a crash does."""

@@ -79,6 +79,7 @@ def test_a_broker_that_is_killed_and_comes_back_gets_everything(
     log.write_bytes(b"".join(as_line(record(seq)) for seq in range(0, 10, 2)))
     with delivering(log, {"bus": mqtt(broker, timeout_s=0.5, drain_s=60.0)}, told) as (deliverer,):
         until(lambda: deliverer.numbers().delivered == 5, "the first half")
+        broker.save()
         broker.stop()
         with log.open("ab") as file:
             file.write(b"".join(as_line(record(seq)) for seq in range(10, 20, 2)))

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 
+import numpy as np
+
 from streamfilter.clips import FeedClips
 from streamfilter.config import RunConfig
 from streamfilter.endless.feed_run import FeedRun, Told, wall_of
@@ -37,6 +39,7 @@ JOIN_S = 1.0
 """How long the end of a run waits for feeds that are in the middle of a read."""
 
 _GRACE_S = 10.0
+_USUAL_SIZE = (1280, 720)
 _Taken = FreshLook | Told | Ended
 
 
@@ -108,6 +111,7 @@ class _Run:
     def watch(self, feeds: Sequence[Feed], reload: Reload) -> int:
         """Until the watcher says stop; returns how many threads hung."""
         past = self._go_on()
+        self._warm_up()
         with self._gathering:
             for feed in feeds:
                 self._add(feed, past.get(feed.name))
@@ -135,6 +139,11 @@ class _Run:
         record = records.run_end(sources=len(results), failed=0, events=events, rejections=rejections, interrupted=True)
         self._log.write(record)
         return results
+
+    def _warm_up(self) -> None:
+        """The first pass of a network may take seconds: not while feeds wait for it."""
+        width, height = self._network.classifier.analysis_size(*_USUAL_SIZE)
+        self._network.classifier.classify([np.zeros((height, width, 3), np.uint8)])
 
     def _go_on(self) -> dict[str, PastFeed]:
         """Begin the log, or end what an earlier run left open in it."""

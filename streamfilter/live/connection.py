@@ -85,6 +85,7 @@ class Connection:
         # Where nothing is known of it FFmpeg gives the rate of the clock.
         self.rate_hz = float(rate) if rate and rate <= source.limits.rate_hz else None
         self.time_base = self.stream.time_base or Fraction(1, 1_000_000)
+        self._tick_s = float(self.time_base)
         self._times: dict[int, float] = {}
         self._backlog = Backlog(config.max_staleness_s)
         self.has_passed_over = False
@@ -124,7 +125,7 @@ class Connection:
         """The pictures in these packets, in the order in which they are shown, deinterlaced as it is set."""
         decoded = self._decoded(packets)
         for item in deinterlaced(decoded, self._source.deinterlace, time_base=self.time_base):
-            pts_s = None if item.pts is None else float(item.pts * self.time_base)
+            pts_s = None if item.pts is None else item.pts * self._tick_s
             arrived_s = self._last_s if item.pts is None else self._times.pop(item.pts, self._last_s)
             yield Arrived(item, pts_s, arrived_s)
 
@@ -165,7 +166,7 @@ class Connection:
 
     def _shown_s(self, packet: Packet[Stream]) -> float | None:
         is_video = packet.stream.index == self.stream.index
-        return float(packet.pts * packet.time_base) if is_video and packet.pts is not None else None
+        return packet.pts * self._tick_s if is_video and packet.pts is not None else None
 
     def _decoded(self, packets: Iterator[tuple[Packet[Stream], float]]) -> Iterator[Decoded]:
         self._last_s = self._picture_s = time.monotonic()

@@ -153,7 +153,7 @@ class LiveFeed:
             self.counters.frames += 1
             self.counters.frames_without_pts += arrived.pts_s is None
             self.counters.seen_at_s = arrived_s
-            pts = round(moment.time_s / TIME_BASE)
+            pts = round(moment.time_s * TIME_BASE.denominator)
             yield Frame(moment.time_s, pts, TIME_BASE, arrived.item.is_key, picture)
             if self._stopped.is_set():
                 return

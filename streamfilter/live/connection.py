@@ -86,6 +86,7 @@ class Connection:
         self.rate_hz = float(rate) if rate and rate <= source.limits.rate_hz else None
         self.time_base = self.stream.time_base or Fraction(1, 1_000_000)
         self._tick_s = float(self.time_base)
+        self._index = self.stream.index
         self._times: dict[int, float] = {}
         self._backlog = Backlog(config.max_staleness_s)
         self.has_passed_over = False
@@ -161,17 +162,17 @@ class Connection:
             shown_s = self._shown_s(packet)
             # The first packet often has no PTS: it came before all others.
             ago_s = max(shown) - (min(shown) if shown_s is None else shown_s) if shown else 0.0
-            is_video = packet.stream.index == self.stream.index
+            is_video = packet.stream.index == self._index
             yield packet, max(self._began_s, read_s - ago_s) if is_video else read_s
 
     def _shown_s(self, packet: Packet[Stream]) -> float | None:
-        is_video = packet.stream.index == self.stream.index
+        is_video = packet.stream.index == self._index
         return packet.pts * self._tick_s if is_video and packet.pts is not None else None
 
     def _decoded(self, packets: Iterator[tuple[Packet[Stream], float]]) -> Iterator[Decoded]:
         self._last_s = self._picture_s = time.monotonic()
         for packet, read_s in packets:
-            if packet.stream.index != self.stream.index:
+            if packet.stream.index != self._index:
                 continue
             shown_s = self._shown_s(packet)
             late_s = 0.0 if shown_s is None or self.is_paced else self._backlog.late_s(shown_s, read_s)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from av import Packet
+from av import Packet, VideoFrame
 from av.stream import Stream
 
 from streamfilter.config import RunConfig
@@ -21,7 +21,7 @@ from streamfilter.live.faults import Cause, FeedLostError
 from streamfilter.live.roster import Feed
 from streamfilter.live.tap import PacketTap
 from streamfilter.live.wallclock import WallClock
-from streamfilter.source.geometry import displayed_size
+from streamfilter.source.geometry import Orientation, displayed_size
 from streamfilter.source.picture import Converter, DecodedPicture, orientation_in
 from streamfilter.source.reading import check_size
 from streamfilter.stages import SourceFacts
@@ -52,6 +52,16 @@ class Lost:
     reason: str
     time_s: float
     retry_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Laid:
+    """How the pictures of a sequence are displayed. `coded`: width and height as they were coded."""
+
+    coded: tuple[int, int]
+    width: int
+    height: int
+    orientation: Orientation
 
 
 class LiveFeed:
@@ -89,6 +99,7 @@ class LiveFeed:
         self._cause = Cause.RESTART if mark is not None else None
         self._told: tuple[Cause, str] | None = None
         self._unplaced: list[Packet[Stream]] = []
+        self._laid: _Laid | None = None
 
     def __repr__(self) -> str:
         return f"LiveFeed({self.name!r})"
@@ -127,6 +138,7 @@ class LiveFeed:
         with Connection(self._address, self._config.live, self._config.source, self.counters) as connection:
             self._clock.connect(rate_hz=connection.rate_hz)
             self.wall.connect()
+            self._laid = None
             self._unplaced.clear()
             if self._tap is not None:
                 self._tap.begin(connection.streams)
@@ -204,13 +216,23 @@ class LiveFeed:
 
     def _picture(self, arrived: Arrived, connection: Connection) -> DecodedPicture:
         frame = arrived.item.frame
-        size = (frame.width, frame.height)
-        check_size(self.name, size, max_pixels=self._config.source.max_pixels)
+        coded = (frame.width, frame.height)
+        laid = self._laid
+        # Only a key picture begins a new sequence, which may be laid another way: not every picture is asked.
+        if laid is None or arrived.item.is_key or laid.coded != coded:
+            laid = self._laid = self._laid_as(frame, connection)
+        return DecodedPicture(
+            frame, self._converter, width=laid.width, height=laid.height, orientation=laid.orientation
+        )
+
+    def _laid_as(self, frame: VideoFrame, connection: Connection) -> _Laid:
+        coded = (frame.width, frame.height)
+        check_size(self.name, coded, max_pixels=self._config.source.max_pixels)
         orientation = orientation_in(frame)
         aspect = connection.stream.codec_context.sample_aspect_ratio
-        width, height = displayed_size(*size, aspect=aspect, orientation=orientation)
+        width, height = displayed_size(*coded, aspect=aspect, orientation=orientation)
         check_size(self.name, (width, height), max_pixels=self._config.source.max_pixels)
-        return DecodedPicture(frame, self._converter, width=width, height=height, orientation=orientation)
+        return _Laid(coded, width, height, orientation)
 
     def _tapped(self, packets: Iterator[tuple[Packet[Stream], float]]) -> Iterator[tuple[Packet[Stream], float]]:
         for packet, arrived_s in packets:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
@@ -20,6 +20,7 @@ from streamfilter.config import LiveConfig, SourceConfig, SourceLimits
 from streamfilter.errors import SourceError
 from streamfilter.live.addresses import scheme_of
 from streamfilter.live.backlog import Backlog
+from streamfilter.live.bursts import bursts
 from streamfilter.live.counters import FeedCounters
 from streamfilter.live.faults import PATIENT, Cause, FeedLostError, broken_off, not_opened, silent
 from streamfilter.source.deinterlacing import deinterlaced
@@ -122,9 +123,15 @@ class Connection:
             yield from self._waiting(read)
         yield from read
 
-    def frames(self, packets: Iterator[tuple[Packet[Stream], float]]) -> Iterator[Arrived]:
-        """The pictures in these packets, in the order in which they are shown, deinterlaced as it is set."""
-        decoded = self._decoded(packets)
+    def frames(
+        self, packets: Iterator[tuple[Packet[Stream], float]], may_wait: Callable[[float, bool], bool]
+    ) -> Iterator[Arrived]:
+        """The pictures in these packets, in the order in which they are shown, deinterlaced as it is set.
+
+        `may_wait` is asked whether a packet, by its PTS in seconds and whether it is a key picture, need not be decoded
+        at once.
+        """
+        decoded = self._decoded(packets, may_wait)
         for item in deinterlaced(decoded, self._source.deinterlace, time_base=self.time_base):
             pts_s = None if item.pts is None else item.pts * self._tick_s
             arrived_s = self._last_s if item.pts is None else self._times.pop(item.pts, self._last_s)
@@ -169,8 +176,23 @@ class Connection:
         is_video = packet.stream.index == self._index
         return packet.pts * self._tick_s if is_video and packet.pts is not None else None
 
-    def _decoded(self, packets: Iterator[tuple[Packet[Stream], float]]) -> Iterator[Decoded]:
+    def _decoded(
+        self, packets: Iterator[tuple[Packet[Stream], float]], may_wait: Callable[[float, bool], bool]
+    ) -> Iterator[Decoded]:
+        def waits(packet: Packet[Stream]) -> bool:
+            return packet.pts is not None and may_wait(packet.pts * self._tick_s, packet.is_keyframe)
+
         self._last_s = self._picture_s = time.monotonic()
+        for burst in bursts(self._in_time(packets), waits):
+            for packet, arrived_s in burst:
+                self._last_s = arrived_s
+                if packet.pts is not None:
+                    self._remember(packet.pts, arrived_s)
+                self._is_damaged = self._is_damaged or packet.is_corrupt
+                yield from self._decode(packet)
+
+    def _in_time(self, packets: Iterator[tuple[Packet[Stream], float]]) -> Iterator[tuple[Packet[Stream], float]]:
+        """Pictures that there is time to decode, each with its arrival."""
         for packet, read_s in packets:
             if packet.stream.index != self._index:
                 continue
@@ -181,11 +203,7 @@ class Connection:
                 self._counters.passed_over += 1
                 self._picture_s = time.monotonic()
                 continue
-            self._last_s = read_s - late_s
-            if packet.pts is not None:
-                self._remember(packet.pts, self._last_s)
-            self._is_damaged = self._is_damaged or packet.is_corrupt
-            yield from self._decode(packet)
+            yield packet, read_s - late_s
 
     def _decode(self, packet: Packet[Stream]) -> Iterator[Decoded]:
         try:

@@ -14,6 +14,7 @@ from av.stream import Stream
 from streamfilter.config import RunConfig
 from streamfilter.errors import SourceError
 from streamfilter.live.backoff import Backoff
+from streamfilter.live.bursts import is_unwanted
 from streamfilter.live.clock import LiveClock, LiveMark, LiveMoment
 from streamfilter.live.connection import Arrived, Connection
 from streamfilter.live.counters import FeedCounters
@@ -29,6 +30,8 @@ from streamfilter.types import Frame, Gap
 
 TIME_BASE = Fraction(1, 1_000_000)
 """Of a feed's PTS: those of its connections have nothing to do with each other, so its frames get new ones."""
+
+_TICKS_PER_S = TIME_BASE.denominator
 
 _TELL_EVERY_S = 1.0
 """How often a feed that is lost says so, that what was open can end."""
@@ -150,7 +153,7 @@ class LiveFeed:
 
     def _frames(self, connection: Connection) -> Iterator[Frame | Gap]:
         is_first = True
-        for arrived in connection.frames(self._tapped(connection.packets())):
+        for arrived in connection.frames(self._tapped(connection.packets()), self._may_wait):
             moment, arrived_s = self._placed(arrived, connection)
             picture = self._picture(arrived, connection)
             if moment.lost_from_s is not None:
@@ -165,10 +168,17 @@ class LiveFeed:
             self.counters.frames += 1
             self.counters.frames_without_pts += arrived.pts_s is None
             self.counters.seen_at_s = arrived_s
-            pts = round(moment.time_s * TIME_BASE.denominator)
+            pts = round(moment.time_s * _TICKS_PER_S)
             yield Frame(moment.time_s, pts, TIME_BASE, arrived.item.is_key, picture)
             if self._stopped.is_set():
                 return
+
+    def _may_wait(self, pts_s: float, is_key: bool) -> bool:
+        """Whether nobody looks at this picture or one that was not decoded before it."""
+        time_s, mark = self._clock.seconds(pts_s), self._clock.mark
+        if time_s is None or mark is None:
+            return False
+        return is_unwanted(self._config.sampler.rate, time_s, since_s=mark.time_s, is_key=is_key)
 
     def _placed(self, arrived: Arrived, connection: Connection) -> tuple[LiveMoment, float]:
         arrived_s = arrived.arrived_s

@@ -164,13 +164,25 @@ class Connection:
             if now_s - before_s > _AT_ONCE_S or now_s - began_s > _LONG_S:
                 break
             before_s = now_s
-        shown = [shown_s for packet, _ in waiting if (shown_s := self._shown_s(packet)) is not None]
+        arrivals = self._arrivals(waiting)
         for packet, read_s in waiting:
-            shown_s = self._shown_s(packet)
-            # The first packet often has no PTS: it came before all others.
-            ago_s = max(shown) - (min(shown) if shown_s is None else shown_s) if shown else 0.0
             is_video = packet.stream.index == self._index
-            yield packet, max(self._began_s, read_s - ago_s) if is_video else read_s
+            yield packet, max(self._began_s, next(arrivals)) if is_video else read_s
+
+    def _arrivals(self, waiting: Sequence[tuple[Packet[Stream], float]]) -> Iterator[float]:
+        """When each of these pictures came, if the last one came when it was read."""
+        pictures = [(self._shown_s(packet), read_s) for packet, read_s in waiting if packet.stream.index == self._index]
+        timed = [(shown_s, read_s) for shown_s, read_s in pictures if shown_s is not None]
+        if not timed:
+            yield from (read_s for _, read_s in pictures)
+            return
+        # The first packets often have no PTS: they came one after the other before those that have.
+        step_s = 1 / self.rate_hz if self.rate_hz else 0.0
+        untimed = next(index for index, (shown_s, _) in enumerate(pictures) if shown_s is not None)
+        newest_s, newest_read_s = max(timed)
+        for index, (shown_s, read_s) in enumerate(pictures):
+            ago_s = newest_s - (timed[0][0] - step_s * max(0, untimed - index) if shown_s is None else shown_s)
+            yield min(read_s, newest_read_s - ago_s)
 
     def _shown_s(self, packet: Packet[Stream]) -> float | None:
         is_video = packet.stream.index == self._index

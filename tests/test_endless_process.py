@@ -163,11 +163,12 @@ def test_a_killed_run_goes_on_in_its_log_and_loses_no_event(always: Path, tmp_pa
 
 
 def test_an_event_of_a_feed_has_a_clip_from_before_it_to_after_it_with_its_sound(red: Path, tmp_path: Path) -> None:
-    clips = ("--clips", str(tmp_path / "clips"), "--set", "clips.thumbnail=true", "--set", "clips.post_roll_s=1")
+    clips = ("--clips", str(tmp_path / "clips"), "--set", "clips.thumbnail=true")
+    rolls = ("--set", "clips.pre_roll_s=1", "--set", "clips.post_roll_s=1")
     # What is told late is still in the ring: nothing may be later than that.
     with (
         Camera(red, "--sound") as camera,
-        running(tmp_path, camera.url, *clips, "--set", "live.max_staleness_s=2") as run,
+        running(tmp_path, camera.url, *clips, *rolls, "--set", "live.max_staleness_s=2") as run,
     ):
         wait_for(tmp_path, lambda rs: len(of(rs, "event_close")) >= 2)
         assert ended(run, signal.SIGTERM) == 0

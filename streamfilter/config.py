@@ -457,6 +457,12 @@ class TrainConfig(Section):
     closer_scenes: int | None = Field(
         None, ge=10, description="Scenes that the closer look learns from. null: as the device allows."
     )
+    closer_pictures: int | None = Field(
+        None,
+        ge=10,
+        description="Pictures, as they are, that it learns from, and as many held-out ones that thresholds are fitted "
+        "to. null: as the device allows.",
+    )
     validation_scenes: int = Field(400, ge=10, description="Scenes composed from the validation pictures.")
     epochs: int | None = Field(None, ge=1, le=1000, description="Passes over the scenes. null: as the device allows.")
     batch: int = Field(8, ge=1, le=512, description="Scenes in one step.")

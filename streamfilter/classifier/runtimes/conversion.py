@@ -7,7 +7,7 @@ import warnings
 
 import torch
 
-from streamfilter.classifier.runtimes.base import make_pass
+from streamfilter.classifier.runtimes.base import FROZEN, make_pass
 from streamfilter.classifier.runtimes.kept import kept
 from streamfilter.model import DenseResNet
 from streamfilter.model.closer import Cut
@@ -15,7 +15,7 @@ from streamfilter.model.closer import Cut
 OPSET = 17
 """The oldest set of ONNX operators that has all that the networks use."""
 INPUT = "pictures"
-OUTPUTS = {"dense": ("embedding", "logits"), "close": ("features",)}
+OUTPUTS = {"dense": ("embedding", "logits"), "close": ("features",), FROZEN: ("middle", "top")}
 """What the passes give, by pass: see `base.Runtime`."""
 VERSION = 1
 """Of the conversion: raised whenever the same network is converted to something else."""

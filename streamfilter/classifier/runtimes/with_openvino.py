@@ -44,16 +44,16 @@ class OpenVinoRuntime:
 
     def dense(self, pictures: Sequence[Pixels]) -> list[DenseOutput]:
         """See `base.Runtime`."""
-        found = self._infer("dense", [picture[None] for picture in pictures])
+        found = self.infer("dense", [picture[None] for picture in pictures])
         return [DenseOutput(*(torch.from_numpy(part) for part in parts)) for parts in found]
 
     def close(self, cuts: Sequence[Sequence[Pixels]]) -> list[NDArray[np.float32]]:
         """See `base.Runtime`."""
-        alone = self._infer("close", [cut[None] for one in cuts for cut in one])
+        alone = self.infer("close", [cut[None] for one in cuts for cut in one])
         rows = iter(features for (features,) in alone)
         return [np.concatenate([next(rows) for _ in one]) for one in cuts]
 
-    def _infer(self, name: str, inputs: Sequence[NDArray[np.uint8]]) -> list[tuple[NDArray[np.float32], ...]]:
+    def infer(self, name: str, inputs: Sequence[NDArray[np.uint8]]) -> list[tuple[NDArray[np.float32], ...]]:
         """The outputs for each input, in their order."""
         found: list[tuple[NDArray[np.float32], ...]] = []
         for some in batched(inputs, self._streams):

@@ -78,6 +78,7 @@ class DenseResNet(nn.Module):
         self.layer1, self.layer2 = backbone.layer1, backbone.layer2
         self.layer3, self.layer4 = backbone.layer3, backbone.layer4
         middle, top = (1024, 2048) if shape.architecture == "resnet50" else (256, 512)
+        self._middle = middle
         self.reduce = nn.Sequential(
             nn.Conv2d(middle + top, shape.reduced, 1, bias=False), nn.BatchNorm2d(shape.reduced), nn.ReLU(inplace=True)
         )
@@ -122,7 +123,7 @@ class DenseResNet(nn.Module):
         middle = self._in_context(middle, 3)
         convolution, rest = self.reduce[0], self.reduce[1:]
         assert isinstance(convolution, nn.Conv2d)
-        own, above = torch.split(convolution.weight, [middle.shape[1], top.shape[1]], dim=1)
+        own, above = convolution.weight[:, : self._middle], convolution.weight[:, self._middle :]
         raised = F.interpolate(F.conv2d(top, above), size=middle.shape[-2:], mode="bilinear", align_corners=False)
         embedding = self.embed(rest(F.conv2d(middle, own) + raised))
         return DenseOutput(embedding, self.head(embedding))

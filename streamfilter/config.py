@@ -143,7 +143,7 @@ class ClassifierConfig(Section):
         "auto", description="Arithmetic of the network; auto takes the fastest that the device has hardware for."
     )
     runtime: Literal["auto", "torch", "openvino", "onnx"] = Field(
-        "torch", description="What runs the network; auto: OpenVINO on a CPU where it is installed, else PyTorch."
+        "auto", description="What runs the network; auto: OpenVINO on a CPU where it is installed, else PyTorch."
     )
     threads: int = Field(0, ge=0, le=256, description="CPU threads of the network; 0: one per core.")
     floor: Share = Field(0.2, description="Windows whose likeliest label has a lower probability are dropped.")

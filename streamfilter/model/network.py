@@ -129,7 +129,7 @@ class DenseResNet(nn.Module):
         middle = self._in_context(middle, 3)
         convolution, rest = self.reduce[0], self.reduce[1:]
         assert isinstance(convolution, nn.Conv2d)
-        own, above = torch.split(convolution.weight, [middle.shape[1], top.shape[1]], dim=1)
+        own, above = convolution.weight[:, : self.middle], convolution.weight[:, self.middle :]
         raised = F.interpolate(F.conv2d(top, above), size=middle.shape[-2:], mode="bilinear", align_corners=False)
         embedding = self.embed(rest(F.conv2d(middle, own) + raised))
         return DenseOutput(embedding, self.head(embedding))

@@ -42,7 +42,7 @@ def frozen_maps(network: DenseResNet, compute: Compute) -> Maps:
 
 
 def _openvino(network: DenseResNet, compute: Compute) -> OpenVinoRuntime:
-    read = partial(as_onnx, network, digest="", cut="box")
+    read = partial(as_onnx, network, cut="box", keep=False)
     return OpenVinoRuntime(read, dtype=compute.dtype, threads=torch.get_num_threads())
 
 

@@ -28,7 +28,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-_UNRECORDED = ("clips", "live", "metrics", "sinks")
+_UNRECORDED = ("batch", "clips", "live", "metrics", "sinks")
 """Sections of a run that say nothing of what it finds in files."""
 
 
@@ -278,6 +278,18 @@ class MetricsConfig(Section):
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+class BatchConfig(Section):
+    """How `streamfilter batch` shares an archive out. It plays no part in what is found."""
+
+    jobs: int = Field(0, ge=0, le=256, description="Files that are read side by side; 0: as many as suit the machine.")
+    fetch_folder: Path | None = Field(
+        None, description="Where files from elsewhere are kept while they are read; null: beside the logs."
+    )
+    fetch_bytes: int = Field(
+        50_000_000_000, ge=1, description="Files from elsewhere that are larger are refused, in bytes."
+    )
+
+
 class Secret(Section):
     """Where a secret is found: never in the settings themselves."""
 
@@ -379,6 +391,7 @@ class RunConfig(Section):
     clips: ClipsConfig = ClipsConfig()
     live: LiveConfig = LiveConfig()
     metrics: MetricsConfig = MetricsConfig()
+    batch: BatchConfig = BatchConfig()
     sinks: dict[SinkName, AnySink] = Field(default_factory=dict, description="Sinks beside the log, by name.")
 
     def recorded(self) -> dict[str, Any]:

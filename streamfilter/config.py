@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 
 from streamfilter.errors import ConfigError
 
@@ -30,6 +30,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 _UNRECORDED = ("batch", "clips", "live", "metrics", "sinks")
 """Sections of a run that say nothing of what it finds in files."""
+
+
+SAVES: dict[str, JsonValue] = {"saves": True}
+"""Marks a switch that makes runs faster and should change next to nothing of what they find: `savings`."""
 
 
 class Section(BaseModel):
@@ -121,7 +125,7 @@ class SamplerConfig(Section):
 class GateConfig(Section):
     """When a still picture keeps its last verdicts."""
 
-    enabled: bool = Field(True, description="Reuse the verdicts of an unchanged picture.")
+    enabled: bool = Field(True, description="Reuse the verdicts of an unchanged picture.", json_schema_extra=SAVES)
     threshold: Share = Field(
         0.008, description="Largest change of brightness (0 to 1) in any tile that counts as unchanged."
     )
@@ -410,6 +414,18 @@ class RunConfig(Section):
             },
         )
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+def savings(config: RunConfig) -> dict[str, RunConfig]:
+    """Each saving that is switched on, by its dotted name, with the settings that have it off and all else as it is."""
+    found = {}
+    for name in RunConfig.model_fields:
+        section = getattr(config, name)
+        for key, field in type(section).model_fields.items() if isinstance(section, Section) else ():
+            if field.json_schema_extra == SAVES and getattr(section, key):
+                off = section.model_copy(update={key: False})
+                found[f"{name}.{key}"] = config.model_copy(update={name: off})
+    return found
 
 
 class SyntheticConfig(Section):

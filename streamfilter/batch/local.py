@@ -168,11 +168,6 @@ class Worker:
         self.stdout = self._process.stdout
         self.say(**first)
 
-    @property
-    def pid(self) -> int:
-        """The number of the process."""
-        return self._process.pid
-
     def say(self, **told: Any) -> None:
         """Ask something of it."""
         assert self._process.stdin is not None

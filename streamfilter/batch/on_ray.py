@@ -1,4 +1,4 @@
-"""The engine of a Ray cluster: tasks that decode, on CPUs, feed actors that hold the model, on GPUs where there are any.
+"""The engine of a Ray cluster: tasks that decode, on CPUs, feed actors that hold the model, on GPUs if there are any.
 
     Ray Data: one task a file                                    actors, one a GPU
     source ─► sampler ─► gate ─► look's picture ══ pictures ══►  network

@@ -70,9 +70,12 @@ def test_the_log_of_a_file_from_elsewhere_is_that_of_the_file_but_for_its_name(
 ) -> None:
     local = log_of_run(clip, tmp_path / "run.jsonl")
     assert b"event_close" in local
-    for number, url in enumerate((f"{bucket}/news.mp4", clip.as_uri())):
-        told = log_of(url, folder(tmp_path / str(number)))
-        assert told == local.replace(str(clip).encode(), url.encode())
+    url = f"{bucket}/news.mp4"
+    assert log_of(url, folder(tmp_path / "out")) == local.replace(str(clip).encode(), url.encode())
+
+
+def test_an_address_of_a_file_of_this_machine_is_its_path(clip: Path) -> None:
+    assert [entry.source for entry in find_entries([clip.as_uri()])] == [str(clip)]
 
 
 def test_a_broken_file_from_elsewhere_fails_under_its_own_name(bucket: str, tmp_path: Path) -> None:

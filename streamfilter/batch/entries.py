@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from streamfilter.batch import remote
 from streamfilter.errors import SourceError
@@ -69,12 +70,18 @@ def _stem(source: str) -> str:
 
 
 def _expanded(argument: str) -> list[str]:
+    argument = _here(argument)
     if is_url(argument):
         return remote.expand(argument)
     path = Path(argument)
     if path.suffix.lower() in MANIFESTS and path.is_file():
         return list(_listed(path))
     return find_sources([argument])
+
+
+def _here(source: str) -> str:
+    """The path that an address of this machine's own files stands for; anything else as it is."""
+    return url2pathname(urlsplit(source).path) if source.startswith("file://") else source
 
 
 def _listed(manifest: Path) -> Iterator[str]:
@@ -92,6 +99,7 @@ def _listed(manifest: Path) -> Iterator[str]:
         found = True
         if manifest.suffix.lower() == ".jsonl":
             source = _named(source, f"manifest {manifest} line {number}")
+        source = _here(source)
         yield source if is_url(source) else str(manifest.parent / source)
     if not found:
         raise SourceError(f"manifest {manifest} names nothing: expected one file or URL a line")

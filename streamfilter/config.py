@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 
 from streamfilter.errors import ConfigError
 
@@ -28,8 +28,12 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-_UNRECORDED = ("clips", "live", "metrics", "sinks")
+_UNRECORDED = ("batch", "clips", "live", "metrics", "sinks")
 """Sections of a run that say nothing of what it finds in files."""
+
+
+SAVES: dict[str, JsonValue] = {"saves": True}
+"""Marks a switch that makes runs faster and should change next to nothing of what they find: `savings`."""
 
 
 class Section(BaseModel):
@@ -121,7 +125,7 @@ class SamplerConfig(Section):
 class GateConfig(Section):
     """When a still picture keeps its last verdicts."""
 
-    enabled: bool = Field(True, description="Reuse the verdicts of an unchanged picture.")
+    enabled: bool = Field(True, description="Reuse the verdicts of an unchanged picture.", json_schema_extra=SAVES)
     threshold: Share = Field(
         0.008, description="Largest change of brightness (0 to 1) in any tile that counts as unchanged."
     )
@@ -278,6 +282,18 @@ class MetricsConfig(Section):
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+class BatchConfig(Section):
+    """How `streamfilter batch` shares an archive out. It plays no part in what is found."""
+
+    jobs: int = Field(0, ge=0, le=256, description="Files that are read side by side; 0: as many as suit the machine.")
+    fetch_folder: Path | None = Field(
+        None, description="Where files from elsewhere are kept while they are read; null: beside the logs."
+    )
+    fetch_bytes: int = Field(
+        50_000_000_000, ge=1, description="Files from elsewhere that are larger are refused, in bytes."
+    )
+
+
 class Secret(Section):
     """Where a secret is found: never in the settings themselves."""
 
@@ -379,6 +395,7 @@ class RunConfig(Section):
     clips: ClipsConfig = ClipsConfig()
     live: LiveConfig = LiveConfig()
     metrics: MetricsConfig = MetricsConfig()
+    batch: BatchConfig = BatchConfig()
     sinks: dict[SinkName, AnySink] = Field(default_factory=dict, description="Sinks beside the log, by name.")
 
     def recorded(self) -> dict[str, Any]:
@@ -397,6 +414,18 @@ class RunConfig(Section):
             },
         )
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+def savings(config: RunConfig) -> dict[str, RunConfig]:
+    """Each saving that is switched on, by its dotted name, with the settings that have it off and all else as it is."""
+    found = {}
+    for name in RunConfig.model_fields:
+        section = getattr(config, name)
+        for key, field in type(section).model_fields.items() if isinstance(section, Section) else ():
+            if field.json_schema_extra == SAVES and getattr(section, key):
+                off = section.model_copy(update={key: False})
+                found[f"{name}.{key}"] = config.model_copy(update={name: off})
+    return found
 
 
 class SyntheticConfig(Section):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from streamfilter.errors import ModelError
+from streamfilter.machine import cores
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Options of glibc's `mallopt`."""
@@ -54,11 +55,6 @@ def choose_compute(device: str, precision: str, *, threads: int = 0) -> Compute:
         return Compute(chosen, getattr(torch, precision))
     fast = torch.bfloat16 if chosen.type == "cuda" or _has_amx() else torch.float32
     return Compute(chosen, fast)
-
-
-def cores() -> int:
-    """Cores that this process may use; where nothing tells, all there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _has_amx() -> bool:

@@ -15,8 +15,9 @@ from streamfilter.classifier.runtimes.with_openvino import OpenVinoRuntime
 from streamfilter.classifier.runtimes.with_torch import TorchRuntime
 from streamfilter.config import ClassifierConfig
 from streamfilter.errors import ModelError
+from streamfilter.machine import cores
 from streamfilter.model import Model
-from streamfilter.model.device import Compute, cores
+from streamfilter.model.device import Compute
 
 _PACKAGES = {"openvino": ("openvino", "onnx"), "onnx": ("onnxruntime", "onnx")}
 """What has to be installed for a runtime."""

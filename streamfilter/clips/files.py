@@ -10,6 +10,7 @@ from streamfilter.clips.recorder import ClipRecorder
 from streamfilter.clips.ring import suffix_for
 from streamfilter.config import SourceLimits
 from streamfilter.errors import SourceError
+from streamfilter.source.demuxing import demuxed
 from streamfilter.source.opening import container_start, open_container, video_stream
 from streamfilter.types import Event
 
@@ -34,7 +35,7 @@ def clip_file(
         begin_s = float(container_start(container))
         clips.begin(streams)
         try:
-            for packet in container.demux(*streams):
+            for packet in demuxed(container, *streams):
                 ticks = packet.pts if packet.pts is not None else packet.dts
                 if not packet.size or ticks is None:
                     continue

@@ -166,6 +166,5 @@ def _raise_failures(summary: RunSummary, undrawn: Sequence[SourceError]) -> None
     if undrawn and len(summary.sources) == 1:
         raise undrawn[0]
     if undrawn:
-        raise SourceError(
-            f"{len(undrawn)} of {len(summary.sources)} annotated videos were not made, as said above; --resume tries again"
-        )
+        missing = f"{len(undrawn)} of {len(summary.sources)} annotated videos"
+        raise SourceError(f"{missing} were not made, for the reasons above; --resume tries again")

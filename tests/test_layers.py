@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "streamfilter"
 
 LAYERS = {
     "types": 0,
+    "allocation": 0,
     "errors": 0,
     "files": 0,
     "config": 1,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from streamfilter.allocation import share_arenas
 from streamfilter.annotate import annotate_video
 from streamfilter.cli.clipping import clip_sources, name_media
 from streamfilter.cli.live import are_feeds, run_live
@@ -41,6 +42,7 @@ class Job:
 
 def run_job(job: Job, console: Console, *, config: Path | None, overrides: Sequence[str]) -> int:
     """Do it; returns the exit code. Raises `StreamFilterError`."""
+    share_arenas()
     settings = load_config(RunConfig, config, overrides)
     if settings.sinks and job.events == "-":
         raise ConfigError(f"sinks ({', '.join(settings.sinks)}) read the event log: give --events FILE")

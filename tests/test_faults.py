@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from streamfilter.pipeline import identify, run
 from streamfilter.sinks import EventLog
 from streamfilter.source import demuxing, open_source, packets
 from streamfilter.source.demuxing import demuxed
+from streamfilter.source.guarded import Guarded
 from streamfilter.summary import RunSummary
 
 
@@ -142,6 +143,40 @@ def test_a_source_that_hangs_is_given_up_and_the_next_one_is_read(
     assert summary.sources[1].error is None
     states = [r["state"] for r in map(json.loads, content.splitlines()) if r["type"] == "source_state"]
     assert states == ["opened", "failed", "opened", "finished"]
+
+
+def test_nothing_is_closed_under_a_read_and_nothing_is_read_after_it_was_closed() -> None:
+    """Or FFmpeg reads on in memory that is gone: a source that was given up too early ended in a segmentation fault."""
+    given_back: list[str] = []
+    read: list[int] = []
+    reading, release = threading.Event(), threading.Event()
+
+    def items(hanging: int | None) -> Generator[int]:
+        for number in range(9):
+            if number == hanging:
+                reading.set()
+                release.wait()
+            read.append(number)
+            yield number
+
+    hung = Guarded(items(1), lambda: given_back.append("hung"))
+    thread = threading.Thread(target=list, args=(hung,))
+    thread.start()
+    assert reading.wait(60)
+    hung.close()
+    assert given_back == []
+    release.set()
+    thread.join(60)
+    assert given_back == ["hung"]
+    assert read == [0, 1]
+    slow = Guarded(items(None), lambda: given_back.append("slow"))
+    left_behind = iter(slow)
+    next(left_behind)
+    slow.close()
+    assert given_back == ["hung", "slow"]
+    assert list(left_behind) == []
+    slow.close()
+    assert given_back == ["hung", "slow"]
 
 
 def test_a_producer_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:

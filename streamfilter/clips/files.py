@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from typing import TypeAlias
 
 from av import Packet
@@ -13,7 +13,9 @@ from av.stream import Stream
 from streamfilter.clips.recorder import ClipRecorder
 from streamfilter.clips.ring import suffix_for
 from streamfilter.config import SourceLimits
+from streamfilter.errors import SourceError
 from streamfilter.source.demuxing import demuxed
+from streamfilter.source.guarded import Guarded
 from streamfilter.source.opening import container_start, open_container, video_stream
 from streamfilter.source.patience import patiently
 from streamfilter.stages import SourceCounts
@@ -36,18 +38,18 @@ def clip_file(
         return
     limits = limits or SourceLimits()
     container = open_container(name, limits)
-    packets: Generator[_Timed] | None = None
     try:
         video = video_stream(container, name)
-        streams = [video, *container.streams.audio]
-        counts = SourceCounts()
-        packets = _timed(container, streams, counts)
-        with patiently(packets, counts, limits, name=name) as read:
-            _hand_in(read, video, streams, events, recorder)
-    finally:
-        # A read that hangs in its thread still uses the container.
-        if packets is None or inspect.getgeneratorstate(packets) != inspect.GEN_RUNNING:
-            container.close()
+    except SourceError:
+        container.close()
+        raise
+    streams = [video, *container.streams.audio]
+    counts = SourceCounts()
+    with (
+        closing(Guarded(_timed(container, streams, counts), container.close)) as packets,
+        patiently(packets, counts, limits, name=name) as read,
+    ):
+        _hand_in(read, video, streams, events, recorder)
 
 
 def _timed(container: InputContainer, streams: Sequence[Stream], counts: SourceCounts) -> Generator[_Timed]:

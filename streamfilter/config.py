@@ -116,6 +116,22 @@ class SamplerConfig(Section):
     cut_threshold: Share = Field(
         0.08, description="Least mean change of brightness (0 to 1) between two frames that can be a cut."
     )
+    adaptive: bool = Field(
+        True,
+        description="At a rate in Hz: ask the network at a few looks, and between two of them only where they differ. "
+        "Live feeds are asked at each.",
+    )
+    stride_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        1.0, description="Longest time between two looks that are asked in any case, while the whole picture moves."
+    )
+    longest_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        10.0, description="The same while little or nothing moves."
+    )
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether some looks may go unasked; who wants every frame, or key frames, wants them asked."""
+        return self.adaptive and not isinstance(self.rate, str)
 
 
 class GateConfig(Section):

@@ -113,12 +113,14 @@ class Look:
     """A frame that the sampler chose.
 
     `cuts_s`: times of the cuts since the look before, oldest first; each is the time of a new shot's first frame.
-    `is_still`: the gate found the picture unchanged, so the verdicts of the look before still hold.
+    `is_still`: the gate found the picture unchanged, so the verdicts of the look before still hold. `thumbnail` is what
+    it compared, `(72, 128)` uint8 luma; None where it did not.
     """
 
     frame: Frame
     cuts_s: tuple[float, ...] = ()
     is_still: bool = False
+    thumbnail: Pixels | None = None
 
 
 class Rejection(enum.StrEnum):
@@ -216,13 +218,17 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """All that one look found: what the smoother takes in. `drops`: looks just before it that nobody had time for."""
+    """All that one look found: what the smoother takes in. `drops`: looks just before it that nobody had time for.
+
+    `is_settled`: a run may go on from here at another time.
+    """
 
     time_s: float
     pts: int
     sightings: tuple[Sighting, ...]
     cuts_s: tuple[float, ...] = ()
     drops: int = 0
+    is_settled: bool = True
 
 
 @dataclass(frozen=True, slots=True)

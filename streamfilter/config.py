@@ -127,6 +127,10 @@ class SamplerConfig(Section):
     longest_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
         10.0, description="The same while little or nothing moves."
     )
+    edges: bool = Field(
+        True,
+        description="Search the frames between two such looks for the one with which an appearance begins or ends.",
+    )
 
     @property
     def is_adaptive(self) -> bool:

@@ -11,21 +11,21 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, groupby
 from typing import TypeVar
 
 import numpy as np
 
-from streamfilter.asking import Asker, Told
+from streamfilter.asking import Asker
 from streamfilter.buffering import StalledError, batched, prefetch
 from streamfilter.config import RunConfig, SourceLimits
 from streamfilter.errors import SourceError
 from streamfilter.gate import make_gate
-from streamfilter.sampler import Pace, Stretch, make_sampler, stretches
+from streamfilter.sampler import Pace, Stretch, Told, make_sampler, stretches
 from streamfilter.stages import Classifier, Rejector, Source, SourceCounts
 from streamfilter.types import Candidate, Frame, Gap, Look, Pixels, Sighting, Verdict
 
@@ -56,6 +56,7 @@ class Observation:
 
     `is_still`: the network was not asked, and the candidates are those of the look before, or what the looks around it
     say of this one. `is_settled`: where the source can be read on from here at another time, it will be the same.
+    `is_extra`: the sampler did not choose it.
     """
 
     time_s: float
@@ -64,6 +65,7 @@ class Observation:
     candidates: tuple[Candidate, ...]
     is_still: bool
     is_settled: bool = True
+    is_extra: bool = False
 
 
 class Observed:
@@ -103,9 +105,7 @@ def observing(
     feed = _Feed(source, classifier, config, known=known)
     batch, is_stalled = config.classifier.batch, _Patience(source.counts, config.source.limits.patience_s)
     if rejector is not None and config.sampler.is_adaptive:
-        asker = Asker(
-            partial(_candidates, classifier=classifier), feed.picture_of, rejector, config.smoother, batch=batch
-        )
+        asker = Asker(partial(_candidates, classifier=classifier), feed.picture_of, rejector, config)
         with prefetch(feed.stretches(), AHEAD_STRETCHES, is_stalled=is_stalled) as ahead:
             yield Observed(_told(_unless_stalled(ahead, feed), asker, known[0]), feed)
         return
@@ -147,7 +147,15 @@ def _passed_over(stretch: Stretch) -> Iterator[Observation | Gap]:
 
 def _observation(told: Told, *, is_settled: bool = True) -> Observation:
     look, frame = told.look, told.look.frame
-    return Observation(frame.time_s, frame.pts, look.cuts_s, told.candidates, not told.is_asked, is_settled)
+    return Observation(
+        frame.time_s,
+        frame.pts,
+        look.cuts_s,
+        told.candidates,
+        is_still=not told.is_asked,
+        is_settled=is_settled and not told.is_extra,
+        is_extra=told.is_extra,
+    )
 
 
 def _observations(batches: Iterable[list[list[_Item]]], classifier: Classifier) -> Iterator[Observation | Gap]:
@@ -200,8 +208,9 @@ class _Feed:
     def stretches(self) -> Iterator[Stretch]:
         """The same in stretches; the pictures of the looks that are due are ready."""
         pace = Pace(self._config.sampler.stride_s, self._config.sampler.longest_s)
+        keep = self._kept if self._config.sampler.edges else None
         try:
-            for stretch in stretches(self._looks(), pace, threshold=self._config.gate.threshold):
+            for stretch in stretches(self._looks(keep=keep), pace, threshold=self._config.gate.threshold):
                 if stretch.until >= self._known:
                     stretch.pictures = {
                         n: self.picture_of(stretch.look(n)) for n in map(stretch.stands_for, stretch.due)
@@ -215,8 +224,13 @@ class _Feed:
         picture = look.frame.picture
         return picture.rgb(*self._classifier.analysis_size(picture.width, picture.height))
 
-    def _looks(self) -> Iterator[Look | Gap]:
-        sampler, gate = make_sampler(self._config.sampler), make_gate(self._config.gate)
+    def _kept(self, frame: Frame) -> Frame:
+        """A frame that the network may be asked about later."""
+        picture = frame.picture
+        return replace(frame, picture=picture.kept(*self._classifier.analysis_size(picture.width, picture.height)))
+
+    def _looks(self, *, keep: Callable[[Frame], Frame] | None = None) -> Iterator[Look | Gap]:
+        sampler, gate = make_sampler(self._config.sampler, keep=keep), make_gate(self._config.gate)
         return gate.pass_through(sampler.looks(self._watched()))
 
     def _watched(self) -> Iterator[Frame | Gap]:

@@ -311,7 +311,7 @@ class SourceRun:
             if isinstance(item, Gap):
                 self._gaps += 1
                 self._gap_s += item.end_s - item.start_s
-            else:
+            elif not item.is_extra:
                 self._looks += 1
                 self._still_looks += item.is_still
             yield item

@@ -37,6 +37,13 @@ class Picture(Protocol):
     def luma(self, width: int, height: int) -> Pixels:
         """The displayed picture's brightness, `(height, width)` uint8."""
 
+    def kept(self, width: int, height: int) -> Picture:
+        """The same picture for `rgb` at this size later: smaller where that saves memory, else itself."""
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory, about."""
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -114,13 +121,15 @@ class Look:
 
     `cuts_s`: times of the cuts since the look before, oldest first; each is the time of a new shot's first frame.
     `is_still`: the gate found the picture unchanged, so the verdicts of the look before still hold. `thumbnail` is what
-    it compared, `(72, 128)` uint8 luma; None where it did not.
+    it compared, `(72, 128)` uint8 luma; None where it did not. `passed`: the frames since the look before, where the
+    sampler keeps them.
     """
 
     frame: Frame
     cuts_s: tuple[float, ...] = ()
     is_still: bool = False
     thumbnail: Pixels | None = None
+    passed: tuple[Frame, ...] = ()
 
 
 class Rejection(enum.StrEnum):

@@ -24,6 +24,11 @@ def agree(before: Answer, after: Answer, config: SmootherConfig) -> bool:
     return _pairs(before, after, config) is not None
 
 
+def labels_of(answer: Answer) -> list[str]:
+    """The labels that were accepted, sorted, each as often as it was."""
+    return sorted(sighting.label for sighting in answer.sightings if sighting.label is not None)
+
+
 def between(before: Answer, after: Answer, time_s: float, config: SmootherConfig) -> tuple[Candidate, ...]:
     """What a look at `time_s` between two that agree shows: the nearer one's candidates, where they were by then."""
     pairs = _pairs(before, after, config)

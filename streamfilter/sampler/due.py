@@ -2,7 +2,7 @@
 
 A look is due when as much has changed since the last one as when the whole picture moves for `stride_s`; where little
 moves, later, but after `longest_s` in any case. The first and the last look at a shot are due, and so is one at which
-something appears that does not move: tiles change once that have not changed before.
+something seems to appear or to go: far more changes than just before, or tiles change once that did not change before.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ FRESH_SHARE = 0.02
 """Share of the tiles that change once and at the same time when something has appeared or gone."""
 MEMORY_S = 5.0
 """A tile that has changed in this time before, in seconds, is one in which something moves."""
+JUMP = 2.5
+"""So many times what changed at any look just before is more than motion."""
+JUMP_SHARE = 0.04
+JUST_BEFORE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +47,17 @@ def due_looks(times_s: Sequence[float], changed: NDArray[np.bool_], pace: Pace) 
     reached = np.cumsum(worth)
     parts = math.ceil(reached[-1] - 1e-9)
     evenly = {int(np.searchsorted(reached, reached[-1] * part / parts)) for part in range(1, parts)}
-    return sorted({0, last} | evenly | set(_appearing(times_s, changed)))
+    appearing = {k for k in range(1, last + 1) if _jumps(times_s, shares, k) or _is_fresh(times_s, changed, k)}
+    return sorted({0, last} | evenly | appearing)
 
 
-def _appearing(times_s: Sequence[float], changed: NDArray[np.bool_]) -> list[int]:
-    """Looks at which many tiles change once: not at the looks beside it, and not for some time before."""
-    found = []
-    for k in range(1, len(times_s)):
-        before = [i for i in range(1, k) if times_s[k] - times_s[i] <= MEMORY_S]
-        moving = changed[before].any(axis=0) if before else np.zeros_like(changed[k])
-        if k + 1 < len(times_s):
-            moving = moving | changed[k + 1]
-        if (changed[k] & ~moving).mean() >= FRESH_SHARE:
-            found.append(k)
-    return found
+def _jumps(times_s: Sequence[float], shares: NDArray[np.float64], k: int) -> bool:
+    """Whether far more changes at this look than at those just before it; at least one has to tell."""
+    before = [shares[i] for i in range(1, k) if times_s[k] - times_s[i] <= JUST_BEFORE_S]
+    return bool(before) and shares[k] >= max(JUMP_SHARE, JUMP * max(before))
+
+
+def _is_fresh(times_s: Sequence[float], changed: NDArray[np.bool_], k: int) -> bool:
+    """Whether many tiles change at this look, and neither at the looks beside it nor for some time before."""
+    beside = [i for i in range(1, k) if times_s[k] - times_s[i] <= MEMORY_S] + [k + 1] * (k + 1 < len(times_s))
+    return bool((changed[k] & ~changed[beside].any(axis=0)).mean() >= FRESH_SHARE)

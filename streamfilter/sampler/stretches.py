@@ -8,7 +8,7 @@ which it was stopped.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,6 +131,8 @@ class _Growing:
         number = len(stretch.items)
         before = None if begins else stretch.look(stretch.runs[-1][-1])
         changed = self._changes[number] = self._changed(before, look)
+        if look.is_still or begins:  # nothing happened before a still look, and before a cut nothing is searched
+            look = replace(look, passed=())
         stretch.items.append(look)
         if before is not None:
             stretch.runs[-1].append(number)
@@ -139,8 +141,8 @@ class _Growing:
             stretch.runs.append([number])
             self._worth += 1
         if not look.is_still:
-            picture = look.frame.picture
-            self._bytes += picture.width * picture.height * 3 // 2
+            self._bytes += look.frame.picture.nbytes
+        self._bytes += sum(frame.picture.nbytes for frame in look.passed)
 
     def _changed(self, before: Look | None, look: Look) -> NDArray[np.bool_]:
         mine = thumbnail_of(look)

@@ -145,7 +145,12 @@ class GateConfig(Section):
     threshold: Share = Field(
         0.008, description="Largest change of brightness (0 to 1) in any tile that counts as unchanged."
     )
-    hold_s: Seconds = Field(2.0, description="Longest time a verdict is reused without a new look by the network.")
+    hold_s: Seconds = Field(30.0, description="Longest time a verdict is reused without a new look by the network.")
+    tiles: bool = Field(
+        True,
+        description="Where little has changed since it was seen, show the network that region only. With "
+        "sampler.adaptive.",
+    )
 
 
 class ClassifierConfig(Section):

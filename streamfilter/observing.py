@@ -11,14 +11,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import chain, groupby
+from itertools import chain
 from typing import TypeVar
-
-import numpy as np
 
 from streamfilter.asking import Asker
 from streamfilter.buffering import StalledError, batched, prefetch
@@ -105,7 +102,7 @@ def observing(
     feed = _Feed(source, classifier, config, known=known)
     batch, is_stalled = config.classifier.batch, _Patience(source.counts, config.source.limits.patience_s)
     if rejector is not None and config.sampler.is_adaptive:
-        asker = Asker(partial(_candidates, classifier=classifier), feed.picture_of, rejector, config)
+        asker = Asker(classifier, rejector, config)
         with prefetch(feed.stretches(), AHEAD_STRETCHES, is_stalled=is_stalled) as ahead:
             yield Observed(_told(_unless_stalled(ahead, feed), asker, known[0]), feed)
         return
@@ -163,7 +160,7 @@ def _observations(batches: Iterable[list[list[_Item]]], classifier: Classifier) 
     for batch in batches:
         items = list(chain.from_iterable(batch))
         pictures = [item.pixels for item in items if isinstance(item, _Prepared) and item.pixels is not None]
-        found = _candidates(pictures, classifier)
+        found = iter(classifier.classify(pictures) if pictures else [])
         for item in items:
             if isinstance(item, Gap):
                 yield item
@@ -171,15 +168,6 @@ def _observations(batches: Iterable[list[list[_Item]]], classifier: Classifier) 
             if item.pixels is not None:
                 candidates = tuple(next(found))
             yield Observation(item.time_s, item.pts, item.cuts_s, candidates, item.is_still)
-
-
-def _candidates(pictures: Sequence[Pixels], classifier: Classifier) -> Iterator[list[Candidate]]:
-    """The candidates of each picture.
-
-    Pictures of another size, after a change in mid-stream, are a pass of their own.
-    """
-    for _, alike in groupby(pictures, key=np.shape):
-        yield from classifier.classify(list(alike))
 
 
 class _Feed:

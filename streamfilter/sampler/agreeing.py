@@ -6,17 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from streamfilter.config import SmootherConfig
+from streamfilter.gate.tiles import Seen
 from streamfilter.smoother.place import Place, pair_up
 from streamfilter.types import Box, Candidate, Sighting
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """What the network found at one look, and what the rejector says of it: one sighting per candidate, in order."""
+    """What the network found at one look, and what the rejector says of it: one sighting per candidate, in order.
+
+    `seen`: what it has seen by then; None where that is of no use to later looks.
+    """
 
     time_s: float
     candidates: tuple[Candidate, ...]
     sightings: tuple[Sighting, ...]
+    seen: Seen | None = None
+
+    def matter(self, config: SmootherConfig) -> list[int]:
+        """The candidates, by index, that can hold an event."""
+        return [n for n, s in enumerate(self.sightings) if s.label is not None or s.score >= config.hold_score]
 
 
 def agree(before: Answer, after: Answer, config: SmootherConfig) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from streamfilter.config import SmootherConfig
@@ -81,16 +81,25 @@ class Inquiry:
         """The looks whose pictures stand for these and were not asked about, each once."""
         return [n for n in dict.fromkeys(map(self.stretch.stands_for, wanted)) if n not in self.answers]
 
-    def take(self, number: int, candidates: tuple[Candidate, ...], sightings: tuple[Sighting, ...]) -> None:
-        """The network's answer at a look."""
-        self.answers[number] = Answer(self.stretch.look(number).frame.time_s, candidates, sightings)
+    def take(self, number: int, answer: Answer) -> None:
+        """The answer at a look."""
+        self.answers[number] = answer
         self._asked.add(number)
+
+    def before(self, number: int, others: Collection[int]) -> int | None:
+        """The last look before this one, without a cut or a gap in between, that is answered or one of `others`."""
+        run = next(run for run in self.stretch.runs if run[0] <= number <= run[-1])
+        return next((n for n in range(number - 1, run[0] - 1, -1) if n in self.answers or n in others), None)
+
+    def is_last(self, number: int) -> bool:
+        """Whether this look's picture is the one that the next stretch goes on from."""
+        return bool(self.stretch.runs) and number == self.stretch.stands_for(self.stretch.runs[-1][-1])
 
     def share(self, number: int) -> None:
         """A look with the picture of another has its answer."""
         other = self.answers[self.stretch.stands_for(number)]
         time_s = self.stretch.look(number).frame.time_s
-        self.answers.setdefault(number, Answer(time_s, other.candidates, other.sightings))
+        self.answers.setdefault(number, replace(other, time_s=time_s))
 
     def edges(self) -> dict[int, Edge]:
         """Where labels come or go for more than one look, by the look after it; once nothing is wanted any more."""

@@ -1,4 +1,4 @@
-"""The gate stage: a picture that has not changed since the network saw it keeps its verdicts, for a bounded time."""
+"""A picture that has not changed since the network saw it keeps its verdicts, for a bounded time."""
 
 from __future__ import annotations
 

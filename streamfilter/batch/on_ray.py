@@ -90,9 +90,7 @@ class RayEngine:
                 for row in rows:
                     yield self._placed(left.pop(row["number"]), row)
                     reach(len(todo) - len(left))
-                    if stop():
-                        return
-            except StalledError:
+            except StalledError:  # somebody said stop, and nothing has come for a second
                 return
         for entry in left.values():
             name = redacted(entry.source)
@@ -196,7 +194,8 @@ def _log(row: dict[str, Any], copy: Any, config: RunConfig) -> bytes:
     with tempfile.TemporaryDirectory(prefix="streamfilter-") as folder:
         log = Path(folder) / row["log"]
         write_log(row["source"], log, network, config, watcher=Watcher())
-        return log.read_bytes()
+        content: bytes = log.read_bytes()
+    return content
 
 
 def _ask(method: Any, *arguments: Any) -> Any:
@@ -241,7 +240,7 @@ def _connect() -> bool:
         raise ConfigError(
             f"--engine ray needs Ray ({error.name} is missing): pip install 'streamfilter[ray]'"
         ) from None
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what becomes of a file is for us to tell
     if ray.is_initialized():
         return False
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

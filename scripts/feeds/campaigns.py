@@ -140,7 +140,7 @@ def load(bench: Bench) -> None:
     began_s, began_cpu_s, alone_cpu_s = time.monotonic(), cpu_s(run.process.pid), cpu_s(alone.pid)
     samples = []
     while (passed_s := time.monotonic() - began_s) < bench.minutes * 60:
-        samples.append((passed_s, run.memory_mib(), run.threads()))
+        samples.append((passed_s, run.memory_mib(), run.threads(), run.files()))
         time.sleep(2)
     share = (cpu_s(run.process.pid) - began_cpu_s) / passed_s
     alone_share = (cpu_s(alone.pid) - alone_cpu_s) / passed_s
@@ -152,7 +152,9 @@ def load(bench: Bench) -> None:
     times, memory = np.array([s[0] for s in samples]), np.array([s[1] for s in samples])
     slope, low, high = _slope(times / 3600, memory)
     bench.say(f"memory {memory[0]:.0f} to {memory[-1]:.0f} MiB, {slope:+.1f} MiB an hour ({low:+.1f} to {high:+.1f})")
-    bench.say(f"threads {min(s[2] for s in samples)} to {max(s[2] for s in samples)}")
+    for what, column in (("threads", 2), ("files", 3)):
+        late = [sample[column] for sample in samples[len(samples) // 3 :]]
+        bench.say(f"{what} {min(late)} to {max(late)}")
     bench.say(f"{share:.3f} cores, decoding alone {alone_share:.3f}: {100 * (share / alone_share - 1):+.1f} %")
     records = _checked(bench, run)
     ends = [r for r in records if r.get("state") == "interrupted"]

@@ -153,6 +153,8 @@ class Connection:
         except FFmpegError as error:
             waited_s = time.monotonic() - began_s
             raise broken_off(error, waited_s=waited_s, patience_s=patience_s) from None
+        except IndexError:
+            pass  # PyAV 18 stumbles at the end of a feed in which damage made up a stream
         raise FeedLostError(Cause.ENDED, "the feed ended")
 
     def _waiting(self, read: Iterator[tuple[Packet[Stream], float]]) -> Iterator[tuple[Packet[Stream], float]]:

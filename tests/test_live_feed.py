@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import quote
 
 import pytest
@@ -17,6 +18,7 @@ from media import read_stamp, regular_times, stamped_clip
 
 from streamfilter.config import RunConfig
 from streamfilter.live import Feed, LiveFeed
+from streamfilter.live.connection import Arrived
 from streamfilter.live.faults import Cause
 from streamfilter.live.feed import Lost, Opened
 from streamfilter.types import Frame, Gap
@@ -216,3 +218,16 @@ def test_a_tap_sees_every_packet_of_picture_and_sound_with_its_stream_time(
     pictures = [time_s for kind, time_s in ring.times if kind == "video"]
     assert pictures[1:40] == pytest.approx([frame.time_s for frame in watched.frames[1:40]], abs=0.05)
     assert {kind for kind, _ in ring.times} == {"video", "audio"}
+
+
+def test_a_feed_in_pieces_that_was_read_late_makes_up_for_it() -> None:
+    """Else whatever held it up once would be in every latency from then on."""
+    feed = LiveFeed(Feed("hls", "https://cam/live.m3u8"), RunConfig(), fingerprint="print")
+    begun_s = time.monotonic() - 60
+    feed._clock.place(0.0, begun_s)
+    feed._its_time(Arrived(Mock(), 0.04, 0.0))
+    feed._clock.place(0.04, begun_s + 60)
+    before_s = time.monotonic()
+    assert feed._its_time(Arrived(Mock(), 9.0, 0.0)) == pytest.approx(before_s, abs=8.0), (
+        "what is due waits for nothing"
+    )

@@ -103,6 +103,7 @@ class LiveFeed:
         self._told: tuple[Cause, str] | None = None
         self._unplaced: list[Packet[Stream]] = []
         self._laid: _Laid | None = None
+        self._begun_s: float | None = None
 
     def __repr__(self) -> str:
         return f"LiveFeed({self.name!r})"
@@ -141,7 +142,7 @@ class LiveFeed:
         with Connection(self._address, self._config.live, self._config.source, self.counters) as connection:
             self._clock.connect(rate_hz=connection.rate_hz)
             self.wall.connect()
-            self._laid = None
+            self._laid = self._begun_s = None
             self._unplaced.clear()
             if self._tap is not None:
                 self._tap.begin(connection.streams)
@@ -198,7 +199,10 @@ class LiveFeed:
         mark = self._clock.mark
         if time_s is None or mark is None:
             return now_s
-        due_s = mark.arrived_s + time_s - mark.time_s
+        # By the connection's first picture, not by the one before: a reader that was held up makes up for it.
+        if self._begun_s is None or self._begun_s + time_s - now_s >= self._config.live.connect_s:
+            self._begun_s = mark.arrived_s - mark.time_s
+        due_s = self._begun_s + time_s
         if not 0 < due_s - now_s < self._config.live.connect_s:
             return now_s
         self._stopped.wait(due_s - now_s)

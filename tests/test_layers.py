@@ -54,6 +54,7 @@ LAYERS = {
     "calibration": 3,
     "demo": 3,
     "evaluation": 3,
+    "quantising": 3,
     "cli": 4,
     "__main__": 5,
 }

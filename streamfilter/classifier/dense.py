@@ -15,6 +15,7 @@ from streamfilter.classifier.enrolled import EnrolledFinder, Find
 from streamfilter.classifier.perturb import perturbed_logits
 from streamfilter.classifier.proposals import MOST_WINDOWS, Proposals, Proposer, fit_size
 from streamfilter.classifier.runtimes import Choice, choose_runtime
+from streamfilter.classifier.runtimes.turns import Turns
 from streamfilter.classifier.runtimes.with_torch import as_batch
 from streamfilter.classifier.suppress import suppress
 from streamfilter.classifier.windows import window_grid
@@ -49,6 +50,7 @@ class DenseClassifier:
         self.labels = model.all_labels
         self._perturbs = perturbs
         self.runtime, self.why = choice.runtime, choice.why
+        self._turns = Turns()
         self._compute = compute
         self._config = config
         self._short_side = config.short_side or model.short_side
@@ -74,10 +76,14 @@ class DenseClassifier:
         return fit_size(width, height, self._short_side)
 
     def classify(self, pictures: Sequence[Pixels]) -> list[list[Candidate]]:
-        """Candidates of each picture, likeliest first. Pictures: `(H, W, 3)` uint8 RGB, at `analysis_size`."""
-        outputs = self.runtime.dense(pictures)
-        proposals = self._looked_closer([self._proposer.propose(output) for output in outputs], pictures)
-        return [self._read(*one) for one in zip(outputs, proposals, pictures, strict=True)]
+        """Candidates of each picture, likeliest first. Pictures: `(H, W, 3)` uint8 RGB, at `analysis_size`.
+
+        Threads that share it wait for one another.
+        """
+        with self._turns:
+            outputs = self.runtime.dense(pictures)
+            proposals = self._looked_closer([self._proposer.propose(output) for output in outputs], pictures)
+            return [self._read(*one) for one in zip(outputs, proposals, pictures, strict=True)]
 
     def _read(self, output: DenseOutput, proposals: Proposals, picture: Pixels) -> list[Candidate]:
         found = self._taught(proposals, picture)

@@ -43,13 +43,15 @@ def import_openvino() -> Any:
 class OpenVinoRuntime:
     """See `base.Runtime`. Each picture is a request of its own; as many run side by side as there are streams.
 
-    `read` gives a pass as ONNX. `dtype` is float32 or bfloat16. `threads`: CPU threads in all.
+    `read` gives a pass as ONNX, `int8`: with its convolutions in int8. `dtype` is float32 or bfloat16. `threads`: CPU
+    threads in all.
     """
 
-    def __init__(self, read: Callable[[str], bytes], *, dtype: torch.dtype, threads: int) -> None:
+    def __init__(self, read: Callable[[str], bytes], *, dtype: torch.dtype, threads: int, int8: bool = False) -> None:
         self._openvino = import_openvino()
         self._core = self._openvino.Core()
         self._read, self._dtype, self._threads = read, dtype, threads
+        self._arithmetic = "int8" if int8 else str(dtype).removeprefix("torch.")
         self._streams = min(threads, MOST_STREAMS)
         self._requests: dict[str, list[Any]] = {}
         self._turns = Turns()
@@ -60,20 +62,20 @@ class OpenVinoRuntime:
     def name(self) -> str:
         """Such as `openvino 2026.4.1 on cpu float32`."""
         version = self._openvino.__version__.split("-")[0]
-        return f"openvino {version} on cpu {str(self._dtype).removeprefix('torch.')}"
+        return f"openvino {version} on cpu {self._arithmetic}"
 
     def dense(self, pictures: Sequence[Pixels]) -> list[DenseOutput]:
         """See `base.Runtime`."""
-        found = self._infer("dense", [picture[None] for picture in pictures])
+        found = self.infer("dense", [picture[None] for picture in pictures])
         return [DenseOutput(*(torch.from_numpy(part) for part in parts)) for parts in found]
 
     def close(self, cuts: Sequence[Sequence[Pixels]]) -> list[NDArray[np.float32]]:
         """See `base.Runtime`."""
-        alone = self._infer("close", [cut[None] for one in cuts for cut in one])
+        alone = self.infer("close", [cut[None] for one in cuts for cut in one])
         rows = iter(features for (features,) in alone)
         return [np.concatenate([next(rows) for _ in one]) for one in cuts]
 
-    def _infer(self, name: str, inputs: Sequence[NDArray[np.uint8]]) -> list[tuple[NDArray[np.float32], ...]]:
+    def infer(self, name: str, inputs: Sequence[NDArray[np.uint8]]) -> list[tuple[NDArray[np.float32], ...]]:
         """The outputs for each input, in their order."""
         with self._turns:
             requests = self._requests_of(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -199,7 +198,7 @@ def test_every_way_is_tried_until_one_agrees(model: Model, folder: Path) -> None
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+def quick(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The agreement that is measured, told beforehand: measuring it takes minutes."""
     agreement = [1.0]
 
@@ -208,7 +207,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
         return replace(found, int8=replace(found.int8, agreement=agreement[0], pictures=len(material.held_out)))
 
     monkeypatch.setattr("streamfilter.cli.networks.quantise", told)
-    yield agreement
+    return agreement
 
 
 def test_one_command_makes_a_model_file_that_a_run_computes_with_in_int8(

@@ -70,8 +70,8 @@ def test_the_best_step_cuts_off_a_single_large_number_and_uses_the_range_of_even
     rng = np.random.default_rng(0)
     even = rng.uniform(0, 2, 10_000).astype(np.float32)
     assert best_scale(even) == pytest.approx(2 / 255, rel=0.02)
-    lone = np.append(np.abs(rng.normal(0, 1, 100_000)), 30).astype(np.float32)
-    assert best_scale(lone) * 255 < 10
+    lone = np.append(np.abs(rng.normal(0, 1, 1_000_000)), 30).astype(np.float32)
+    assert best_scale(lone) * 255 < 20
     assert best_scale(np.zeros(10, np.float32)) > 0
 
 
@@ -163,7 +163,7 @@ def test_int8_that_was_tampered_with_is_refused(
 ) -> None:
     path = tmp_path / "m.safetensors"
     save_model(model, path)
-    own = replace(int8, network=network_digest(load_model(path).network), **change)
+    own = replace(int8, **{"network": network_digest(load_model(path).network), **change})
     if isinstance(own.scales, list):
         own = replace(own, scales={"dense": "x"})
     add_int8(path, path, own)

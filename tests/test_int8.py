@@ -15,13 +15,11 @@ from tiny import tiny_model, write_tiny_model
 from streamfilter.classifier import make_classifier
 from streamfilter.classifier.runtimes import choosing
 from streamfilter.classifier.runtimes.conversion import as_onnx
-from streamfilter.classifier.runtimes.frozen import fast_pass
 from streamfilter.classifier.runtimes.int8 import observable, quantised
 from streamfilter.cli.main import exit_code
 from streamfilter.config import ClassifierConfig, RunConfig
 from streamfilter.errors import DatasetError, ModelError, SinkError
 from streamfilter.model import Int8, Model, add_int8, load_model, save_model
-from streamfilter.model.device import Compute
 from streamfilter.model.int8 import AGREEMENT
 from streamfilter.model.network import network_digest
 from streamfilter.pipeline import make_network
@@ -248,16 +246,3 @@ def test_int8_that_decides_otherwise_is_refused_with_the_figure(
 )
 def test_options_that_do_not_fit_are_wrong_usage(tmp_path: Path, arguments: list[str]) -> None:
     assert exit_code(["export", str(tmp_path / "m.safetensors"), *arguments]) == 2
-
-
-def test_the_fast_pass_of_training_is_the_plain_one_to_rounding(model: Model, pictures: list[np.ndarray]) -> None:
-    scenes = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float()
-    fast = fast_pass(model.network, Compute(torch.device("cpu"), torch.float32))(scenes)
-    with torch.inference_mode():
-        middle = model.network.lower(scenes)
-        slow = (middle, model.network.highest(middle))
-    for one, other in zip(fast, slow, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
-    assert torch.equal(
-        fast[0][:1], fast_pass(model.network, Compute(torch.device("cpu"), torch.float32))(scenes[:1])[0]
-    )

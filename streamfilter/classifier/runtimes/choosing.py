@@ -14,8 +14,9 @@ from streamfilter.classifier.runtimes.with_openvino import OpenVinoRuntime
 from streamfilter.classifier.runtimes.with_torch import TorchRuntime
 from streamfilter.config import ClassifierConfig
 from streamfilter.errors import ModelError
+from streamfilter.machine import cores
 from streamfilter.model import Model
-from streamfilter.model.device import Compute, cores, has_int8
+from streamfilter.model.device import Compute, has_int8
 from streamfilter.model.int8 import Int8
 
 _PACKAGES = {"openvino": ("openvino", "onnx"), "onnx": ("onnxruntime", "onnx")}

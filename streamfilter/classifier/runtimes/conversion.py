@@ -6,12 +6,10 @@ import hashlib
 import io
 import threading
 import warnings
-from collections.abc import Sequence
 
 import torch
-from torch import nn
 
-from streamfilter.classifier.runtimes.base import make_pass
+from streamfilter.classifier.runtimes.base import FROZEN, make_pass
 from streamfilter.classifier.runtimes.int8 import quantised
 from streamfilter.classifier.runtimes.kept import kept
 from streamfilter.model import DenseResNet
@@ -22,9 +20,9 @@ from streamfilter.model.network import network_digest
 OPSET = 17
 """The oldest set of ONNX operators that has all that the networks use."""
 INPUT = "pictures"
-OUTPUTS = {"dense": ("embedding", "logits"), "close": ("features",)}
+OUTPUTS = {"dense": ("embedding", "logits"), "close": ("features",), FROZEN: ("middle", "top")}
 """What the passes give, by pass: see `base.Runtime`."""
-VERSION = 2
+VERSION = 3
 """Of the conversion: raised whenever the same network is converted to something else."""
 _EXAMPLE = (2, 64, 96, 3)
 _one_at_a_time = threading.Lock()
@@ -44,24 +42,25 @@ def as_onnx(network: DenseResNet, name: str, *, cut: Cut, keep: bool, scales: Sc
 
 
 def _made(network: DenseResNet, name: str, cut: Cut, scales: Scales | None) -> bytes:
-    plain = convert(make_pass(name, network, cut), OUTPUTS[name])
+    plain = _convert(network, name, cut)
     return plain if scales is None else quantised(plain, scales)
 
 
-def convert(module: nn.Module, outputs: Sequence[str]) -> bytes:
-    """A pass `(N, H, W, 3)` uint8 to `outputs` as an ONNX file; puts the module in evaluation mode."""
+def _convert(network: DenseResNet, name: str, cut: Cut) -> bytes:
     file = io.BytesIO()
-    example = torch.zeros(_EXAMPLE, dtype=torch.uint8, device=next(module.parameters()).device)
+    module = make_pass(name, network, cut).eval()
+    device = next(network.parameters()).device
+    example = torch.zeros(_EXAMPLE, dtype=torch.uint8, device=device)
     free = {0: "pictures", 1: "height", 2: "width"}
     with _one_at_a_time, warnings.catch_warnings(), torch.no_grad():
         # The exporter that follows it needs one more package and ten times as long, and gives the same graph.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
-            module.eval(),
+            module,
             (example,),
             file,  # type: ignore[arg-type]
             input_names=[INPUT],
-            output_names=list(outputs),
+            output_names=list(OUTPUTS[name]),
             dynamic_axes={INPUT: free},
             opset_version=OPSET,
             dynamo=False,

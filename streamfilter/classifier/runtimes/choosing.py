@@ -113,7 +113,8 @@ def _make(kind: str, model: Model, config: ClassifierConfig, compute: Compute, i
 
     threads = config.threads or cores()
     if kind == "openvino":
-        return OpenVinoRuntime(read, dtype=compute.dtype, threads=threads, int8=int8 is not None)
+        dtype = compute.dtype if int8 is None else torch.float32  # as it was measured
+        return OpenVinoRuntime(read, dtype=dtype, threads=threads, int8=int8 is not None)
     return OnnxRuntime(read, device=compute.device, threads=threads, int8=int8 is not None)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 
 from streamfilter.errors import ConfigError
 
@@ -28,8 +28,12 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-_UNRECORDED = ("clips", "live", "metrics", "sinks")
+_UNRECORDED = ("batch", "clips", "live", "metrics", "sinks")
 """Sections of a run that say nothing of what it finds in files."""
+
+
+SAVES: dict[str, JsonValue] = {"saves": True}
+"""Marks a switch that makes runs faster and should change next to nothing of what they find: `savings`."""
 
 
 class Section(BaseModel):
@@ -89,7 +93,7 @@ class SourceConfig(Section):
     deinterlace: Literal["auto", "never", "always"] = Field(
         "auto", description="Deinterlace when the decoder says a frame is interlaced, never, or always."
     )
-    threads: int = Field(0, ge=0, le=64, description="Decoder threads; 0 lets FFmpeg choose.")
+    threads: int = Field(0, ge=0, le=64, description="Decoder threads; 0: four, on any machine.")
     discard: Literal["none", "nonref"] = Field(
         "none",
         description="nonref: leave out frames that no other needs, half of usual H.264; edges and cuts are then as "
@@ -146,7 +150,7 @@ class SamplerConfig(Section):
 class GateConfig(Section):
     """When a still picture keeps its last verdicts."""
 
-    enabled: bool = Field(True, description="Reuse the verdicts of an unchanged picture.")
+    enabled: bool = Field(True, description="Reuse the verdicts of an unchanged picture.", json_schema_extra=SAVES)
     threshold: Share = Field(
         0.008, description="Largest change of brightness (0 to 1) in any tile that counts as unchanged."
     )
@@ -173,7 +177,7 @@ class ClassifierConfig(Section):
         "auto", description="Arithmetic of the network; auto takes the fastest that the device has hardware for."
     )
     runtime: Literal["auto", "torch", "openvino", "onnx"] = Field(
-        "torch", description="What runs the network; auto: OpenVINO on a CPU where it is installed, else PyTorch."
+        "auto", description="What runs the network; auto: OpenVINO on a CPU where it is installed, else PyTorch."
     )
     threads: int = Field(0, ge=0, le=256, description="CPU threads of the network; 0: one per core.")
     floor: Share = Field(0.2, description="Windows whose likeliest label has a lower probability are dropped.")
@@ -314,6 +318,18 @@ class MetricsConfig(Section):
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+class BatchConfig(Section):
+    """How `streamfilter batch` shares an archive out. It plays no part in what is found."""
+
+    jobs: int = Field(0, ge=0, le=256, description="Files that are read side by side; 0: as many as suit the machine.")
+    fetch_folder: Path | None = Field(
+        None, description="Where files from elsewhere are kept while they are read; null: beside the logs."
+    )
+    fetch_bytes: int = Field(
+        50_000_000_000, ge=1, description="Files from elsewhere that are larger are refused, in bytes."
+    )
+
+
 class Secret(Section):
     """Where a secret is found: never in the settings themselves."""
 
@@ -415,6 +431,7 @@ class RunConfig(Section):
     clips: ClipsConfig = ClipsConfig()
     live: LiveConfig = LiveConfig()
     metrics: MetricsConfig = MetricsConfig()
+    batch: BatchConfig = BatchConfig()
     sinks: dict[SinkName, AnySink] = Field(default_factory=dict, description="Sinks beside the log, by name.")
 
     def recorded(self) -> dict[str, Any]:
@@ -433,6 +450,18 @@ class RunConfig(Section):
             },
         )
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+def savings(config: RunConfig) -> dict[str, RunConfig]:
+    """Each saving that is switched on, by its dotted name, with the settings that have it off and all else as it is."""
+    found = {}
+    for name in RunConfig.model_fields:
+        section = getattr(config, name)
+        for key, field in type(section).model_fields.items() if isinstance(section, Section) else ():
+            if field.json_schema_extra == SAVES and getattr(section, key):
+                off = section.model_copy(update={key: False})
+                found[f"{name}.{key}"] = config.model_copy(update={name: off})
+    return found
 
 
 class SyntheticConfig(Section):
@@ -493,6 +522,12 @@ class TrainConfig(Section):
     closer_scenes: int | None = Field(
         None, ge=10, description="Scenes that the closer look learns from. null: as the device allows."
     )
+    closer_pictures: int | None = Field(
+        None,
+        ge=10,
+        description="Pictures, as they are, that it learns from, and as many held-out ones that thresholds are fitted "
+        "to. null: as the device allows.",
+    )
     validation_scenes: int = Field(400, ge=10, description="Scenes composed from the validation pictures.")
     epochs: int | None = Field(None, ge=1, le=1000, description="Passes over the scenes. null: as the device allows.")
     batch: int = Field(8, ge=1, le=512, description="Scenes in one step.")
@@ -544,7 +579,7 @@ def load_config(kind: type[S], path: Path | None = None, overrides: Iterable[str
 
     Raises `ConfigError` for a file that cannot be read or parsed, an unknown key, a wrong type, a value out of bounds.
     """
-    tree = _read_yaml(path) if path is not None else {}
+    tree = _settings_tree(path) if path is not None else {}
     for override in overrides:
         _apply(tree, override)
     return check_config(kind, tree, origin=str(path) if path is not None else "settings")
@@ -585,13 +620,18 @@ def _plain_yaml(text: str | bytes) -> Any:
         raise ValueError(" ".join(str(error).split())[:500]) from None
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> Any:
+    """What a YAML file says: safe, without aliases, bounded in size and depth. Raises `OSError`, `ValueError`."""
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"it is larger than {_MOST_BYTES >> 20} MiB")
+    return _plain_yaml(content)
+
+
+def _settings_tree(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise ValueError(f"it is larger than {_MOST_BYTES >> 20} MiB")
-        tree = _plain_yaml(content)
+        tree = read_yaml(path)
     except OSError as error:
         raise ConfigError(f"cannot read config {path}: {error.strerror}; check the path") from None
     except ValueError as error:

@@ -33,6 +33,7 @@ from streamfilter.types import Event, Gap, Happening, Opening, Unknown, Verdict
 from streamfilter.watching import Watcher
 
 if TYPE_CHECKING:
+    from streamfilter.classifier.runtimes import Runtime
     from streamfilter.model import Model, Thresholds
 
 __all__ = ["Network", "Observation", "SourceRun", "Watcher", "identify", "load_network", "observing", "run", "verdicts"]
@@ -46,7 +47,8 @@ NameMedia = Callable[[str, str, str], Mapping[str, str] | None]
 class Network:
     """The two stages that come from a model, what the log says of it, and the device it runs on for people.
 
-    `probability` turns the scores of events into probabilities; None: they are taken as they are.
+    `runtime` is what runs the network, where that is here. `probability` turns the scores of events into probabilities;
+    None: they are taken as they are.
     """
 
     classifier: Classifier
@@ -54,6 +56,7 @@ class Network:
     facts: ModelFacts
     device: str = ""
     probability: ProbabilityCurve | None = None
+    runtime: Runtime | None = None
 
 
 def load_network(path: Path, config: RunConfig) -> Network:
@@ -82,6 +85,7 @@ def make_network(model: Model, config: RunConfig) -> Network:
         facts,
         device=f"{classifier.runtime.name} ({classifier.why})",
         probability=model.probability,
+        runtime=classifier.runtime,
     )
 
 

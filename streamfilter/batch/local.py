@@ -89,7 +89,8 @@ class LocalEngine:
             worker.say(stop=True)
 
     def _hand_out(self) -> None:
-        while len(self._workers) < min(self._jobs, len(self._workers) + len(self._waiting)):
+        busy = sum(worker.entry is not None for worker in self._workers)
+        while len(self._workers) < min(self._jobs, busy + len(self._waiting)):
             self._started()
         for worker in self._workers:
             if self._waiting and worker.ready is not None and worker.entry is None:

@@ -93,7 +93,7 @@ class SourceConfig(Section):
     deinterlace: Literal["auto", "never", "always"] = Field(
         "auto", description="Deinterlace when the decoder says a frame is interlaced, never, or always."
     )
-    threads: int = Field(0, ge=0, le=64, description="Decoder threads; 0 lets FFmpeg choose.")
+    threads: int = Field(0, ge=0, le=64, description="Decoder threads; 0: four, on any machine.")
     max_pixels: int = Field(
         8192 * 8192, ge=1, description="Pictures with more pixels than this are refused, in pixels."
     )
@@ -147,7 +147,7 @@ class ClassifierConfig(Section):
         "auto", description="Arithmetic of the network; auto takes the fastest that the device has hardware for."
     )
     runtime: Literal["auto", "torch", "openvino", "onnx"] = Field(
-        "torch", description="What runs the network; auto: OpenVINO on a CPU where it is installed, else PyTorch."
+        "auto", description="What runs the network; auto: OpenVINO on a CPU where it is installed, else PyTorch."
     )
     threads: int = Field(0, ge=0, le=256, description="CPU threads of the network; 0: one per core.")
     floor: Share = Field(0.2, description="Windows whose likeliest label has a lower probability are dropped.")
@@ -486,6 +486,12 @@ class TrainConfig(Section):
     closer_scenes: int | None = Field(
         None, ge=10, description="Scenes that the closer look learns from. null: as the device allows."
     )
+    closer_pictures: int | None = Field(
+        None,
+        ge=10,
+        description="Pictures, as they are, that it learns from, and as many held-out ones that thresholds are fitted "
+        "to. null: as the device allows.",
+    )
     validation_scenes: int = Field(400, ge=10, description="Scenes composed from the validation pictures.")
     epochs: int | None = Field(None, ge=1, le=1000, description="Passes over the scenes. null: as the device allows.")
     batch: int = Field(8, ge=1, le=512, description="Scenes in one step.")
@@ -537,7 +543,7 @@ def load_config(kind: type[S], path: Path | None = None, overrides: Iterable[str
 
     Raises `ConfigError` for a file that cannot be read or parsed, an unknown key, a wrong type, a value out of bounds.
     """
-    tree = _read_yaml(path) if path is not None else {}
+    tree = _settings_tree(path) if path is not None else {}
     for override in overrides:
         _apply(tree, override)
     return check_config(kind, tree, origin=str(path) if path is not None else "settings")
@@ -578,13 +584,18 @@ def _plain_yaml(text: str | bytes) -> Any:
         raise ValueError(" ".join(str(error).split())[:500]) from None
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> Any:
+    """What a YAML file says: safe, without aliases, bounded in size and depth. Raises `OSError`, `ValueError`."""
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"it is larger than {_MOST_BYTES >> 20} MiB")
+    return _plain_yaml(content)
+
+
+def _settings_tree(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise ValueError(f"it is larger than {_MOST_BYTES >> 20} MiB")
-        tree = _plain_yaml(content)
+        tree = read_yaml(path)
     except OSError as error:
         raise ConfigError(f"cannot read config {path}: {error.strerror}; check the path") from None
     except ValueError as error:

@@ -8,7 +8,6 @@ Items keep their order from end to end, and an error of the source travels in th
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +20,8 @@ from streamfilter.config import RunConfig, SourceLimits
 from streamfilter.errors import SourceError
 from streamfilter.gate import make_gate
 from streamfilter.sampler import make_sampler
-from streamfilter.stages import Classifier, Rejector, Source, SourceCounts
+from streamfilter.source.patience import Patience, hangs, patiently
+from streamfilter.stages import Classifier, Rejector, Source
 from streamfilter.types import Candidate, Frame, Gap, Look, Pixels, Sighting, Verdict
 
 AHEAD_BATCHES = 2
@@ -86,7 +86,7 @@ def observing(
     """
     feed = _Feed(source, classifier, config, known=known)
     batch, patience_s = config.classifier.batch, config.source.limits.patience_s
-    with prefetch(feed.items(), AHEAD_BATCHES * batch, is_stalled=_Patience(source.counts, patience_s)) as items:
+    with prefetch(feed.items(), AHEAD_BATCHES * batch, is_stalled=Patience(source.counts, patience_s)) as items:
         yield Observed(_observations(_batches(_unless_stalled(items, feed), batch), classifier), feed)
 
 
@@ -144,7 +144,7 @@ class _Feed:
 
     def give_up(self) -> None:
         """The source hangs."""
-        self.error = _hangs(self._source, self._config.source.limits)
+        self.error = hangs(self._source.facts.name, self._config.source.limits)
 
     def items(self) -> Iterator[_Item]:
         """Looks with their pictures at the size of analysis, and gaps, in order; a source's error ends them."""
@@ -192,36 +192,10 @@ class _Feed:
 
 def read_through(source: Source, limits: SourceLimits) -> None:
     """Read a source to its end and look at nothing. Raises `SourceError` where that fails or hangs."""
-    patience = _Patience(source.counts, limits.patience_s)
-    with prefetch(source.frames(), AHEAD_BATCHES, is_stalled=patience) as items:
-        try:
-            for _ in items:
-                pass
-        except StalledError:
-            raise _hangs(source, limits) from None
-
-
-def _hangs(source: Source, limits: SourceLimits) -> SourceError:
-    return SourceError(
-        f"cannot read on in {source.facts.name}: nothing came for source.limits.patience_s = {limits.patience_s:g} s; "
-        "check the disk or the network, then --resume"
-    )
-
-
-class _Patience:
-    """Says when a source has not read a packet for `patience_s`: it hangs, on a network share that is gone perhaps."""
-
-    def __init__(self, counts: SourceCounts, patience_s: float) -> None:
-        self._counts = counts
-        self._patience_s = patience_s
-        self._packets = -1
-        self._since_s = 0.0
-
-    def __call__(self) -> bool:
-        now_s = time.monotonic()
-        if self._counts.packets != self._packets:
-            self._packets, self._since_s = self._counts.packets, now_s
-        return now_s - self._since_s >= self._patience_s
+    times = (item.end_s if isinstance(item, Gap) else item.time_s for item in source.frames())
+    with patiently(times, source.counts, limits, name=source.facts.name) as read:
+        for _ in read:
+            pass
 
 
 def _unless_stalled(items: Iterable[_Item], feed: _Feed) -> Iterator[_Item]:

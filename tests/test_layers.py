@@ -14,8 +14,10 @@ PACKAGE = Path(__file__).resolve().parent.parent / "streamfilter"
 
 LAYERS = {
     "types": 0,
+    "allocation": 0,
     "errors": 0,
     "machine": 0,
+    "files": 0,
     "config": 1,
     "stages": 1,
     "summary": 1,

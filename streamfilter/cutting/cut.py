@@ -20,6 +20,7 @@ from streamfilter.cutting.smart import CannotCopyError, SmartCopy
 from streamfilter.cutting.spans import Splice, others, snapped
 from streamfilter.cutting.whole import frame_times, write_whole
 from streamfilter.errors import SinkError, SourceError
+from streamfilter.files import part_of, sync
 from streamfilter.intervals import Interval
 from streamfilter.source.opening import open_container, video_stream
 
@@ -101,7 +102,7 @@ def _reason_against(name: str, index: PacketIndex) -> str | None:
         return f"{index.codec} is not copied here, only h264"
     if index.fault is not None:
         return f"it has {index.fault}"
-    with open_container(name) as container:
+    with open_container(name) as container, suppress(FFmpegError):
         for frame in container.decode(video_stream(container, name)):
             return "its pictures are turned" if frame.rotation else None
     return "its first picture does not decode"
@@ -141,9 +142,10 @@ def _mux(out: Path, copy: SmartCopy, tracks: SplicedTracks, *, index: PacketInde
 @contextmanager
 def _partial(path: Path) -> Iterator[Path]:
     """A file beside `path` that gets its name when the block ends well, and goes when it does not."""
-    partial = path.with_name(path.name + ".part")
+    partial = part_of(path)
     try:
         yield partial
+        sync(partial)
         partial.replace(path)
     except (FFmpegError, OSError) as error:
         reason = error.strerror or type(error).__name__

@@ -20,6 +20,7 @@ from streamfilter.cutting.h264 import SPS as SPS_UNIT
 from streamfilter.cutting.h264 import ParameterSets, as_record, joined, length_size, nal_units, parameter_sets
 from streamfilter.cutting.index import PacketIndex
 from streamfilter.cutting.plan import Part, Plan
+from streamfilter.source.demuxing import demuxed
 from streamfilter.source.opening import open_container, video_stream
 
 EDGE_CRF = 16
@@ -126,7 +127,7 @@ class SmartCopy:
         parts = iter(self._plan.parts)
         part = next(parts, None)
         held: list[Packet[VideoStream]] = []
-        for number, packet in enumerate(p for p in self._container.demux(self._stream) if p.size):
+        for number, packet in enumerate(p for p in demuxed(self._container, self._stream) if p.size):
             if part is None:
                 return
             if number not in part.packets:

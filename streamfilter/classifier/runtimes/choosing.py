@@ -85,7 +85,7 @@ def _make(kind: str, model: Model, config: ClassifierConfig, compute: Compute) -
     cut = model.closer.cut if model.closer is not None else "box"
     if kind == "torch":
         return TorchRuntime(model.network, compute, cut)
-    read = partial(as_onnx, model.network, digest=model.digest, cut=cut)
+    read = partial(as_onnx, model.network, cut=cut, keep=bool(model.digest))
     threads = config.threads or cores()
     if kind == "openvino":
         return OpenVinoRuntime(read, dtype=compute.dtype, threads=threads)

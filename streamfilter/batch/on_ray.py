@@ -239,7 +239,7 @@ def _connect() -> bool:
         raise ConfigError(
             f"--engine ray needs Ray ({error.name} is missing): pip install 'streamfilter[ray]'"
         ) from None
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what becomes of a file is for us to tell
     if ray.is_initialized():
         return False
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -120,6 +120,26 @@ class SamplerConfig(Section):
     cut_threshold: Share = Field(
         0.08, description="Least mean change of brightness (0 to 1) between two frames that can be a cut."
     )
+    adaptive: bool = Field(
+        True,
+        description="At a rate in Hz: ask the network at a few looks, and between two of them only where they differ. "
+        "Live feeds are asked at each.",
+    )
+    stride_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        1.0, description="Longest time between two looks that are asked in any case, while the whole picture moves."
+    )
+    longest_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        10.0, description="The same while little or nothing moves."
+    )
+    edges: bool = Field(
+        True,
+        description="Search the frames between two such looks for the one with which an appearance begins or ends.",
+    )
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether some looks may go unasked; who wants every frame, or key frames, wants them asked."""
+        return self.adaptive and not isinstance(self.rate, str)
 
 
 class GateConfig(Section):
@@ -129,7 +149,12 @@ class GateConfig(Section):
     threshold: Share = Field(
         0.008, description="Largest change of brightness (0 to 1) in any tile that counts as unchanged."
     )
-    hold_s: Seconds = Field(2.0, description="Longest time a verdict is reused without a new look by the network.")
+    hold_s: Seconds = Field(30.0, description="Longest time a verdict is reused without a new look by the network.")
+    tiles: bool = Field(
+        True,
+        description="Where little has changed since it was seen, show the network that region only. With "
+        "sampler.adaptive.",
+    )
 
 
 class ClassifierConfig(Section):

@@ -29,7 +29,7 @@ from streamfilter.source.discovery import redacted
 from streamfilter.source.opening import fingerprint
 from streamfilter.stages import Classifier, Rejector, Source
 from streamfilter.summary import RunSummary, SourceResult
-from streamfilter.types import Event, Gap, Happening, Opening, Sighting, Unknown, Verdict
+from streamfilter.types import Event, Gap, Happening, Opening, Unknown, Verdict
 from streamfilter.watching import Watcher
 
 if TYPE_CHECKING:
@@ -238,7 +238,6 @@ class SourceRun:
         self._name = source.facts.name
         self._origin = Origin(source.facts, config.digest(), network.facts.digest)
         self._smoother = make_smoother(config.smoother)
-        self._sightings: tuple[Sighting, ...] = ()
         self._error: SourceError | None = None
         self._events: list[Event] = []
         self._looks = self._still_looks = self._gaps = 0
@@ -254,7 +253,10 @@ class SourceRun:
         self._watcher.opened(self._source.facts)
         self._watcher.counting(lambda: self._result(self._seen_s))
         known = (self._begun.looks, self._begun.judged) if self._begun is not None else (0, 0)
-        with observing(self._source, self._network.classifier, self._config, known=known) as observed:
+        network = self._network
+        with observing(
+            self._source, network.classifier, self._config, rejector=network.rejector, known=known
+        ) as observed:
             items = self._counted(observed.items)
             is_whole = self._catch_up(items, observed) and self._take_all(items)
         self._error = observed.error
@@ -284,7 +286,7 @@ class SourceRun:
                 if self._looks == begun.looks:
                     if item.pts != begun.pts:
                         raise self._elsewhere(begun)
-                    self._sightings = self._network.rejector.judge(item.candidates)
+                    self._still_looks = begun.looks - begun.judged
                     return True
             if self._watcher.should_stop():
                 return False
@@ -302,7 +304,7 @@ class SourceRun:
         """False when the watcher stopped it."""
         if self._watcher.should_stop():
             return False
-        for item in verdicts(observed, self._network.rejector, self._sightings):
+        for item in verdicts(observed, self._network.rejector):
             self._take(item)
             if self._watcher.should_stop():
                 return False
@@ -313,7 +315,7 @@ class SourceRun:
             if isinstance(item, Gap):
                 self._gaps += 1
                 self._gap_s += item.end_s - item.start_s
-            else:
+            elif not item.is_extra:
                 self._looks += 1
                 self._still_looks += item.is_still
             yield item
@@ -325,7 +327,7 @@ class SourceRun:
             return
         self._seen_s = item.time_s
         self._record(self._smoother.update(item))
-        if item.time_s >= self._due_s:
+        if item.time_s >= self._due_s and item.is_settled:
             self._write_checkpoint(item)
         self._watcher.reached(item.time_s)
 

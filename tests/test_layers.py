@@ -44,6 +44,7 @@ LAYERS = {
     "annotate": 2,
     "clips": 2,
     "console": 2,
+    "asking": 3,
     "observing": 3,
     "resume": 3,
     "pipeline": 3,

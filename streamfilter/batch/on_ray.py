@@ -194,7 +194,8 @@ def _log(row: dict[str, Any], copy: Any, config: RunConfig) -> bytes:
     with tempfile.TemporaryDirectory(prefix="streamfilter-") as folder:
         log = Path(folder) / row["log"]
         write_log(row["source"], log, network, config, watcher=Watcher())
-        return log.read_bytes()
+        content: bytes = log.read_bytes()
+    return content
 
 
 def _ask(method: Any, *arguments: Any) -> Any:

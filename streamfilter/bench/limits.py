@@ -55,7 +55,7 @@ def _gflop(model: Model, picture: Pixels) -> float:
     pictures = torch.zeros(1, 3, *picture.shape[:2])
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         model.network.cpu()(pictures)
-    return counter.get_total_flops() / 1e9
+    return float(counter.get_total_flops()) / 1e9
 
 
 def _picture(video: str, network: Network, config: RunConfig) -> Pixels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -15,8 +15,8 @@ class Stopwatch:
     """Adds up wall seconds by name and, by thread, the CPU seconds of that thread alone."""
 
     def __init__(self) -> None:
-        self.wall_s: Counter[str] = Counter()
-        self._own_s: Counter[int] = Counter()
+        self.wall_s: defaultdict[str, float] = defaultdict(float)
+        self._own_s: defaultdict[int, float] = defaultdict(float)
         self._lock = threading.Lock()
 
     def own_s(self) -> float:

@@ -16,6 +16,7 @@ from streamfilter.classifier.perturb import perturbed_logits
 from streamfilter.classifier.proposals import MOST_WINDOWS, Proposals, Proposer, fit_size
 from streamfilter.classifier.runtimes import Choice, choose_runtime
 from streamfilter.classifier.runtimes.with_torch import as_batch
+from streamfilter.classifier.sizes import by_size
 from streamfilter.classifier.suppress import suppress
 from streamfilter.classifier.windows import window_grid
 from streamfilter.config import ClassifierConfig
@@ -74,7 +75,12 @@ class DenseClassifier:
         return fit_size(width, height, self._short_side)
 
     def classify(self, pictures: Sequence[Pixels]) -> list[list[Candidate]]:
-        """Candidates of each picture, likeliest first. Pictures: `(H, W, 3)` uint8 RGB, at `analysis_size`."""
+        """Candidates of each picture, likeliest first. Pictures or parts: `(H, W, 3)` uint8 RGB, at `analysis_size`."""
+        if self._compute.device.type != "cpu":
+            return by_size(pictures, self._classify)
+        return self._classify(pictures)
+
+    def _classify(self, pictures: Sequence[Pixels]) -> list[list[Candidate]]:
         outputs = self.runtime.dense(pictures)
         proposals = self._looked_closer([self._proposer.propose(output) for output in outputs], pictures)
         return [self._read(*one) for one in zip(outputs, proposals, pictures, strict=True)]

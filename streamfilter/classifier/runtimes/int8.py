@@ -48,7 +48,7 @@ def quantised(data: bytes, scales: Sequence[float | None]) -> bytes:
         raise ValueError(f"{len(scales)} scales for {len(names)} tensors")
     chosen = {name: scale for name, scale in zip(names, scales, strict=True) if scale is not None}
     _Quantiser(model, chosen).run()
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def _read_by_convolutions(graph: GraphProto) -> list[str]:

@@ -124,6 +124,7 @@ class SamplerConfig(Section):
         True,
         description="At a rate in Hz: ask the network at a few looks, and between two of them only where they differ. "
         "Live feeds are asked at each.",
+        json_schema_extra=SAVES,
     )
     stride_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
         1.0, description="Longest time between two looks that are asked in any case, while the whole picture moves."
@@ -154,6 +155,7 @@ class GateConfig(Section):
         True,
         description="Where little has changed since it was seen, show the network that region only. With "
         "sampler.adaptive.",
+        json_schema_extra=SAVES,
     )
 
 

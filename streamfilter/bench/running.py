@@ -101,7 +101,8 @@ class _TimedPicture(Timed):
     def kept(self, width: int, height: int) -> Picture:
         """See `types.Picture`."""
         kept = self._watch.timed("scale", self._subject.kept)(width, height)
-        return _timed_picture(kept, self._watch)
+        timed: Picture = _timed_picture(kept, self._watch)
+        return timed
 
 
 def _timed_picture(picture: Picture, watch: Stopwatch) -> Any:

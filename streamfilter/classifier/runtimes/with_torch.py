@@ -52,7 +52,10 @@ class TorchRuntime:
 
 def as_batch(pictures: Sequence[Pixels], compute: Compute) -> Tensor:
     """Pictures of one size as the network takes them, `(N, 3, H, W)` float32."""
-    batch = torch.from_numpy(np.stack(pictures)).to(compute.device).permute(0, 3, 1, 2).float()
+    stacked = torch.from_numpy(np.stack(pictures))
+    if compute.device.type == "cuda":
+        stacked = stacked.pin_memory()  # from locked memory the copy need not be waited for
+    batch = stacked.to(compute.device, non_blocking=True).permute(0, 3, 1, 2).float()
     return batch.contiguous(memory_format=torch.channels_last)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import torch
 
 from streamfilter.allocation import keep_freed
 from streamfilter.errors import ModelError
+from streamfilter.machine import cores
 
 Autocast = Callable[[], AbstractContextManager[None]]
 
@@ -51,11 +51,6 @@ def choose_compute(device: str, precision: str, *, threads: int = 0) -> Compute:
         return Compute(chosen, getattr(torch, precision))
     fast = torch.bfloat16 if chosen.type == "cuda" or _has_amx() else torch.float32
     return Compute(chosen, fast)
-
-
-def cores() -> int:
-    """Cores that this process may use; where nothing tells, all there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _has_amx() -> bool:

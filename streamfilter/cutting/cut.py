@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,7 +11,7 @@ from typing import Literal
 import av
 from av import FFmpegError, VideoFrame
 
-from streamfilter.annotate.mp4 import container_format, mux_options
+from streamfilter.annotate.mp4 import close_output, container_format, mux_options
 from streamfilter.annotate.tracks import SplicedTracks
 from streamfilter.cutting.hide import Hidden, hide_in_frame
 from streamfilter.cutting.index import PacketIndex, read_index
@@ -20,7 +20,7 @@ from streamfilter.cutting.smart import CannotCopyError, SmartCopy
 from streamfilter.cutting.spans import Splice, others, snapped
 from streamfilter.cutting.whole import frame_times, write_whole
 from streamfilter.errors import SinkError, SourceError
-from streamfilter.files import part_of, sync
+from streamfilter.files import discard, part_of, sync
 from streamfilter.intervals import Interval
 from streamfilter.source.opening import open_container, video_stream
 
@@ -123,10 +123,9 @@ def _write_smart(
 
 
 def _mux(out: Path, copy: SmartCopy, tracks: SplicedTracks, *, index: PacketIndex, watch: Watch) -> None:
-    with (
-        _partial(out) as partial,
-        av.open(str(partial), "w", format=container_format(out), options=mux_options(out)) as container,
-    ):
+    with _partial(out) as partial, ExitStack() as stack:
+        container = av.open(str(partial), "w", format=container_format(out), options=mux_options(out))
+        stack.callback(close_output, container)
         copy.attach(container)
         tracks.attach(container)
         for packet in copy.packets():
@@ -151,5 +150,4 @@ def _partial(path: Path) -> Iterator[Path]:
         reason = error.strerror or type(error).__name__
         raise SinkError(f"cannot write {path} ({reason}); check the folder and its free space") from None
     finally:
-        with suppress(OSError):
-            partial.unlink()
+        discard(partial)

@@ -20,6 +20,7 @@ from reviewed import clip_and_log, event, event_id, opened, serving, write_log
 
 from streamfilter.eventlog import read_amendments, read_event_log, review_path
 from streamfilter.likeness import encode_likeness
+from streamfilter.source.opening import fingerprint
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -465,3 +466,52 @@ def test_an_unknown_logo_is_named_with_all_its_appearances_and_its_pictures_are_
         "Solari",
     ]
     assert len(list((tmp_path / "data/known/Quillbar").glob("*.jpg"))) == 12
+
+
+def inbox_log(folder: Path, likenesses: list[float]) -> Path:
+    """A log of regions without a label, each with the likeness of a direction."""
+    log = clip_and_log(folder)
+    source = str(log.with_name("clip.mp4"))
+    regions = [
+        event(source, 0.5 * n, 0.5 * n + 1, label=None, likeness=encode_likeness(np.array([1.0, slope])))
+        for n, slope in enumerate(likenesses)
+    ]
+    return write_log(log, [opened(source, digest=fingerprint(source)), *regions])
+
+
+def test_what_only_looks_like_the_others_of_a_cluster_is_left_out_of_its_name(browser: Browser, tmp_path: Path) -> None:
+    log = inbox_log(tmp_path, [0.2] * 10)
+    with serving(log) as url, window(browser, url) as page:
+        page.click("#tab-inbox")
+        assert page.locator(".card .picture").count() == 8
+        page.click(".card .more")
+        assert page.locator(".card .picture").count() == 10
+        page.locator(".card .picture").nth(9).click()
+        assert "1 left out" in page.inner_text(".card")
+        assert page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "false"
+        page.click(".card .accept")
+        page.keyboard.type("Quillbar")
+        page.keyboard.press("Enter")
+        wait(page, "document.querySelector('.card')?.innerText.includes('in 1 appearance')")
+        settle(page)
+        page.click(".card >> text=See it")
+        assert page.is_visible("#view-events")
+        wait(page, "document.querySelector('#facts h2')?.innerText === 'unknown logo'")
+    assert written(log) == [("relabelled", "Quillbar")] * 9
+
+
+def test_lanes_are_named_and_a_click_behind_their_names_is_the_start(browser: Browser, log: Path) -> None:
+    with serving(log) as url, window(browser, url) as page:
+        wait_for_picture(page)
+        strip = page.locator(".strip.current canvas").bounding_box()
+        assert strip is not None
+        inked = page.evaluate(
+            """() => {
+              const canvas = document.querySelector(".strip.current canvas"), scale = devicePixelRatio;
+              const data = canvas.getContext("2d").getImageData(0, 0, 30 * scale, 36 * scale).data;
+              return data.some((value, i) => i % 4 === 3 && value > 0);
+            }"""
+        )
+        assert inked, "the name of the first lane"
+        page.mouse.click(strip["x"] + 2, strip["y"] + strip["height"] - 4)
+        wait(page, "document.querySelector('#clock').textContent.startsWith('0:00.00')")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from browser import chromium, wait, window
+from media import stamped_clip
 from reviewed import clip_and_log, event, event_id, opened, serving, write_log
 
 from streamfilter.eventlog import read_amendments, read_event_log, review_path
@@ -120,6 +121,19 @@ def test_frames_are_stepped_one_by_one(browser: Browser, log: Path) -> None:
             wait(page, f"document.querySelector('#clock').textContent.endsWith('frame {frame}')")
             wait(page, "!document.querySelector('#video').seeking")
             assert round(page.evaluate("document.querySelector('#video').currentTime") * 25 - 0.5) == frame
+
+
+def test_frames_of_a_clip_without_a_fixed_rate_are_stepped_one_by_one_too(browser: Browser, tmp_path: Path) -> None:
+    times = [0.0, 0.04, 0.08, 0.5, 0.54, 0.9, 1.5, 1.54, 2.0]
+    source = str(stamped_clip(tmp_path / "clip.mp4", times, width=320, height=240))
+    log = write_log(tmp_path / "events.jsonl", [opened(source, digest=fingerprint(source)), event(source, 0.0, 2.0)])
+    shown = "document.querySelector('#video').currentTime"
+    with serving(log) as url, window(browser, url) as page:
+        wait_for_picture(page)
+        for key, number in ((".", 6), (".", 7), (",", 6), (",", 5), (",", 4), (",", 3), (",", 2)):
+            page.keyboard.press(key)
+            wait(page, f"{shown} >= {times[number]} && {shown} < {times[number + 1]}")
+            wait(page, "!document.querySelector('#video').seeking")
 
 
 def test_a_video_that_the_browser_cannot_play_is_played_in_pieces(browser: Browser, tmp_path: Path) -> None:

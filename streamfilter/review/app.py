@@ -25,6 +25,7 @@ from streamfilter.eventlog import Decision, LoggedEvent, short_names, shown
 from streamfilter.likeness import clusters, decode_likeness
 from streamfilter.review.decisions import STATES, Change, Decisions, Standing
 from streamfilter.review.evidence import evidence_words
+from streamfilter.review.frametimes import REACH_S, frame_times
 from streamfilter.review.harvest import harvest, only, summary
 from streamfilter.review.lessons import lessons
 from streamfilter.review.library import Library, LibrarySource, columns
@@ -72,6 +73,7 @@ def make_app(review: Review) -> Starlette:
         "/api/event/{key}": event_facts,
         "/thumb/{key}": thumbnail,
         "/frame/{source:int}": frame,
+        "/api/frames/{source:int}": frames,
         "/video/{source:int}": video,
         "/piece/{source:int}": piece,
     }
@@ -192,6 +194,12 @@ def frame(review: Review, request: Request) -> Response:
     """The picture of a source at a time."""
     time_s = _seconds(request, "t")
     return _jpeg(review.pictures.frame(_file(_video(review, request)), time_s))
+
+
+def frames(review: Review, request: Request) -> Response:
+    """When the frames around a time are shown, in seconds."""
+    time_s = _seconds(request, "t")
+    return _json({"reach_s": REACH_S, "times": frame_times(_file(_video(review, request)), time_s)})
 
 
 def video(review: Review, request: Request) -> Response:

@@ -58,7 +58,7 @@ export class Inbox extends EventTarget {
     const pictures = shown.map((row) => this.picture(row));
     const chosen = () => rows.filter((row) => !this.leftOut.has(row));
     const where = sources.slice(0, 3).map((source) => make("li", {}, foreign(store.sources[source].short),
-      make("span", { cls: "quiet", text: ` at ${rows.filter((row) => store.source[row] === source).slice(0, 4).map((row) => clock(store.start[row], 0)).join(", ")}` })));
+      make("span", { cls: "quiet", text: ` at ${this.times(rows, source)}` })));
     if (sources.length > 3) where.push(make("li", { cls: "quiet", text: `and ${count(sources.length - 3)} more` }));
     const name = make("button", { cls: "accept", text: "Name it" });
     const no = make("button", { cls: "reject", text: "No logo" });
@@ -76,6 +76,13 @@ export class Inbox extends EventTarget {
       make("p", {}, make("b", { text: length(this.seconds(rows)) }), ` in ${count(rows.length)} ${rows.length === 1 ? "appearance" : "appearances"}`,
         make("span", { cls: "quiet", text: out ? `; ${count(out)} left out` : "" })),
       make("ul", { cls: "where" }, ...where), make("div", { cls: "row" }, see, no, name));
+  }
+
+  // When it was seen in a source: the first few times.
+  times(rows, source) {
+    const { store } = this;
+    const all = [...new Set(rows.filter((row) => store.source[row] === source).map((row) => clock(store.start[row], 0)))];
+    return all.slice(0, 4).join(", ") + (all.length > 4 ? ", …" : "");
   }
 
   // A picture that can be left out of what is decided about its card, for what looks alike may not be the same.

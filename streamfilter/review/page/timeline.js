@@ -151,10 +151,10 @@ export class Timelines extends EventTarget {
   // What each lane shows, at its left; returns how wide that is.
   drawNames(context, lanes, { width, look }) {
     const widest = Math.max(0, ...lanes.names.map((name) => context.measureText(name).width));
-    const gutter = lanes.names.length ? Math.min(MOST_NAMES * width, widest + 10) : 0;
+    const gutter = lanes.names.length ? Math.min(MOST_NAMES * width, widest + 14) : 0;
     context.fillStyle = look.text;
     lanes.names.forEach((name, lane) => {
-      context.fillText(shortened(context, name, gutter - 8), 0, (lane + 0.5) * LANE_PX + 4);
+      context.fillText(shortened(context, name, gutter - 12), 4, (lane + 0.5) * LANE_PX + 4);
     });
     return Math.round(gutter);
   }

@@ -155,7 +155,8 @@ class LoggedSource:
     `state` is `opened`, `finished`, `interrupted`, `failed`, what a live feed met last, or "" for a source that only
     its events name. Reading was to begin at `start_s` and stopped, or was last told of, at `end_s`; `duration_s` is
     what the container declares, `ended_early_s` how much of that was missing, `look_s` the usual time between two
-    looks (None where it is not a fixed rate), `dropped` how many of a feed nobody had time for. `rejections`: by reason.
+    looks (None where it is not a fixed rate), `dropped` how many of a feed nobody had time for. `rejections` are by
+    reason.
     """
 
     name: str

@@ -26,9 +26,10 @@ class Figures:
 
     `seen_s`: at least one copy was on screen; `most_s` adds all that was lost or dropped. `alone_s`: no other label was
     there. `copies_s` sums over the events without bridged absences, so copies at once count each. `share` and
-    `largest_share` are of the picture's area, `x`, `y` the mean centre (0 to 1), `sharpness` the mean variance of the Laplacian, all
-    weighted by time. `of_time` is the share of the watched time, `of_voice` of the seconds that all labels were seen,
-    `of_area` of their seconds weighted by size. `longest_s` is the longest stretch on screen. `heat`: `(9, 16)`, in
+    `largest_share` are of the picture's area, `x`, `y` the mean centre (0 to 1), `sharpness` the mean variance of the
+    Laplacian, all weighted by time. `of_time` is the share of the watched time, `of_voice` of the seconds that all
+    labels were seen, `of_area` of their seconds weighted by size. `longest_s` is the longest stretch on screen. `heat`:
+    `(9, 16)`, in
     seconds. What no event told is None.
     """
 

@@ -24,7 +24,7 @@ from streamfilter.likeness import encode_likeness
 from streamfilter.source.opening import fingerprint
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page
 
 MANY = 100_000
 
@@ -233,6 +233,23 @@ def stop_server(process: subprocess.Popen[str], how: signal.Signals) -> int:
     return process.returncode
 
 
+def asked_before_leaving(page: Page) -> str:
+    """What kind of question the browser asks when the page is to go; it stays."""
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.once("dialog", stay)
+    page.evaluate("() => { setTimeout(() => location.reload()); }")
+    for _ in range(500):
+        if asked:
+            break
+        page.wait_for_timeout(20)
+    return asked[0] if asked else "nothing"
+
+
 def test_decisions_survive_a_killed_server_and_those_made_without_one_follow(browser: Browser, log: Path) -> None:
     process, url = start_server(log)
     with window(browser, url) as page:
@@ -241,6 +258,7 @@ def test_decisions_survive_a_killed_server_and_those_made_without_one_follow(bro
         stop_server(process, signal.SIGKILL)
         page.keyboard.press("r")
         wait(page, "document.querySelector('#saved').textContent.includes('not saved')")
+        assert asked_before_leaving(page) == "beforeunload"
         process, again = start_server(log, int(url.rsplit(":", 1)[1].strip("/")))
         assert again == url
         settle(page)

@@ -4,7 +4,8 @@
     python scripts/fault_bench.py disk --count 50 --seed 0       a disk that fills up: one clear error, resume, compare
     python scripts/fault_bench.py outages --count 2 --seed 0  receivers of the log fail for 30 s: nothing is lost
     python scripts/fault_bench.py media --count 5000 --seed 0 damaged videos: no crash, no hang, nothing hidden
-    python scripts/fault_bench.py soak --count 9999 --minutes 120   memory, threads and open files in run after run
+    python scripts/fault_bench.py tools --count 500 --seed 0  the same and damaged logs: clips, annotate, cut, reports
+    python scripts/fault_bench.py soak --count 9999 --minutes 120 --pause 8   memory, threads, open files
     python scripts/fault_bench.py fuzz --minutes 10           every parser of ours, that long; needs the extra `fuzz`
 
 Each prints what was tried and what went wrong, trial by trial with what repeats it, and ends with exit code 1 when
@@ -18,13 +19,13 @@ import tempfile
 from pathlib import Path
 
 import click
-from faults import disk, fuzz, kills, media, outages, soak
+from faults import disk, fuzz, kills, media, outages, soak, tools
 from faults.subject import make_subject
 from faults.tally import Tally, Trials
 
 DISTURBING = {"kills": kills.run, "disk": disk.run, "outages": outages.run}
 """Campaigns that disturb one and the same run."""
-ALONE = {"media": media.run, "fuzz": fuzz.run, "soak": soak.run}
+ALONE = {"media": media.run, "tools": tools.run, "fuzz": fuzz.run, "soak": soak.run}
 
 
 def _campaign(name: str, folder: Path, trials: Trials, *, is_real: bool) -> Tally:
@@ -38,14 +39,17 @@ def _campaign(name: str, folder: Path, trials: Trials, *, is_real: bool) -> Tall
 @click.option("--count", default=20, show_default=True, help="How many faults.")
 @click.option("--seed", default=0, show_default=True, help="Same seed, same faults; their moments vary a little.")
 @click.option("--minutes", default=None, type=float, help="Stop after this long.")
+@click.option("--pause", default=0.0, help="Seconds of rest between two faults, for a machine that has other work too.")
 @click.option("--keep", default=None, type=click.Path(path_type=Path), help="A folder for the files; kept.")
 @click.option("--real", is_flag=True, help="Run the demo's model, not a stand-in that costs nothing.")
-def main(campaign: str, *, count: int, seed: int, minutes: float | None, keep: Path | None, real: bool) -> None:
+def main(
+    campaign: str, *, count: int, seed: int, minutes: float | None, pause: float, keep: Path | None, real: bool
+) -> None:
     """Run one CAMPAIGN."""
     with tempfile.TemporaryDirectory(prefix="fault_bench_") as scratch:
         folder = (keep or Path(scratch)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        trials = Trials(count, seed=seed, minutes=minutes, say=click.echo)
+        trials = Trials(count, seed=seed, minutes=minutes, say=click.echo, pause_s=pause)
         tally = _campaign(campaign, folder, trials, is_real=real)
     for line in tally.lines():
         click.echo(line)

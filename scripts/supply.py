@@ -23,6 +23,7 @@ TOOLS = ROOT / ".venv-tools"
 LOWEST = ROOT / ".venv-lowest"
 FAST = ("tests/test_smoother.py", "tests/test_source_opening.py", "tests/test_event_log.py", "tests/test_configs.py")
 _BOUND = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?>=([^,;\s]+)")
+_LEFT_OUT = "could not be audited"
 _NO_NETWORK = ("ConnectionError", "Max retries", "NameResolutionError", "Failed to resolve", "Connection refused")
 
 
@@ -50,9 +51,12 @@ def audit() -> None:
     done = subprocess.run(
         [tool, "--no-deps", "--disable-pip", "-r", wanted], capture_output=True, text=True, check=False
     )
-    if any(word in done.stderr for word in _NO_NETWORK):
+    left_out = done.stdout.count(_LEFT_OUT)
+    if any(word in done.stderr for word in _NO_NETWORK) or left_out == len(wanted.read_text().splitlines()):
         raise click.ClickException("nothing was audited: the database of vulnerabilities is not reached from here")
     click.echo(done.stdout + done.stderr)
+    if left_out:
+        raise click.ClickException(f"{left_out} packages could not be audited, see above")
     sys.exit(done.returncode)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 
 from streamfilter.errors import ConfigError
 
@@ -28,8 +28,12 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-_UNRECORDED = ("clips", "live", "metrics", "sinks")
+_UNRECORDED = ("batch", "clips", "live", "metrics", "sinks")
 """Sections of a run that say nothing of what it finds in files."""
+
+
+SAVES: dict[str, JsonValue] = {"saves": True}
+"""Marks a switch that makes runs faster and should change next to nothing of what they find: `savings`."""
 
 
 class Section(BaseModel):
@@ -89,7 +93,7 @@ class SourceConfig(Section):
     deinterlace: Literal["auto", "never", "always"] = Field(
         "auto", description="Deinterlace when the decoder says a frame is interlaced, never, or always."
     )
-    threads: int = Field(0, ge=0, le=64, description="Decoder threads; 0 lets FFmpeg choose.")
+    threads: int = Field(0, ge=0, le=64, description="Decoder threads; 0: four, on any machine.")
     max_pixels: int = Field(
         8192 * 8192, ge=1, description="Pictures with more pixels than this are refused, in pixels."
     )
@@ -116,16 +120,41 @@ class SamplerConfig(Section):
     cut_threshold: Share = Field(
         0.08, description="Least mean change of brightness (0 to 1) between two frames that can be a cut."
     )
+    adaptive: bool = Field(
+        True,
+        description="At a rate in Hz: ask the network at a few looks, and between two of them only where they differ. "
+        "Live feeds are asked at each.",
+    )
+    stride_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        1.0, description="Longest time between two looks that are asked in any case, while the whole picture moves."
+    )
+    longest_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        10.0, description="The same while little or nothing moves."
+    )
+    edges: bool = Field(
+        True,
+        description="Search the frames between two such looks for the one with which an appearance begins or ends.",
+    )
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether some looks may go unasked; who wants every frame, or key frames, wants them asked."""
+        return self.adaptive and not isinstance(self.rate, str)
 
 
 class GateConfig(Section):
     """When a still picture keeps its last verdicts."""
 
-    enabled: bool = Field(True, description="Reuse the verdicts of an unchanged picture.")
+    enabled: bool = Field(True, description="Reuse the verdicts of an unchanged picture.", json_schema_extra=SAVES)
     threshold: Share = Field(
         0.008, description="Largest change of brightness (0 to 1) in any tile that counts as unchanged."
     )
-    hold_s: Seconds = Field(2.0, description="Longest time a verdict is reused without a new look by the network.")
+    hold_s: Seconds = Field(30.0, description="Longest time a verdict is reused without a new look by the network.")
+    tiles: bool = Field(
+        True,
+        description="Where little has changed since it was seen, show the network that region only. With "
+        "sampler.adaptive.",
+    )
 
 
 class ClassifierConfig(Section):
@@ -143,7 +172,7 @@ class ClassifierConfig(Section):
         "auto", description="Arithmetic of the network; auto takes the fastest that the device has hardware for."
     )
     runtime: Literal["auto", "torch", "openvino", "onnx"] = Field(
-        "torch", description="What runs the network; auto: OpenVINO on a CPU where it is installed, else PyTorch."
+        "auto", description="What runs the network; auto: OpenVINO on a CPU where it is installed, else PyTorch."
     )
     threads: int = Field(0, ge=0, le=256, description="CPU threads of the network; 0: one per core.")
     floor: Share = Field(0.2, description="Windows whose likeliest label has a lower probability are dropped.")
@@ -278,6 +307,18 @@ class MetricsConfig(Section):
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+class BatchConfig(Section):
+    """How `streamfilter batch` shares an archive out. It plays no part in what is found."""
+
+    jobs: int = Field(0, ge=0, le=256, description="Files that are read side by side; 0: as many as suit the machine.")
+    fetch_folder: Path | None = Field(
+        None, description="Where files from elsewhere are kept while they are read; null: beside the logs."
+    )
+    fetch_bytes: int = Field(
+        50_000_000_000, ge=1, description="Files from elsewhere that are larger are refused, in bytes."
+    )
+
+
 class Secret(Section):
     """Where a secret is found: never in the settings themselves."""
 
@@ -379,6 +420,7 @@ class RunConfig(Section):
     clips: ClipsConfig = ClipsConfig()
     live: LiveConfig = LiveConfig()
     metrics: MetricsConfig = MetricsConfig()
+    batch: BatchConfig = BatchConfig()
     sinks: dict[SinkName, AnySink] = Field(default_factory=dict, description="Sinks beside the log, by name.")
 
     def recorded(self) -> dict[str, Any]:
@@ -397,6 +439,18 @@ class RunConfig(Section):
             },
         )
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+def savings(config: RunConfig) -> dict[str, RunConfig]:
+    """Each saving that is switched on, by its dotted name, with the settings that have it off and all else as it is."""
+    found = {}
+    for name in RunConfig.model_fields:
+        section = getattr(config, name)
+        for key, field in type(section).model_fields.items() if isinstance(section, Section) else ():
+            if field.json_schema_extra == SAVES and getattr(section, key):
+                off = section.model_copy(update={key: False})
+                found[f"{name}.{key}"] = config.model_copy(update={name: off})
+    return found
 
 
 class SyntheticConfig(Section):
@@ -457,6 +511,12 @@ class TrainConfig(Section):
     closer_scenes: int | None = Field(
         None, ge=10, description="Scenes that the closer look learns from. null: as the device allows."
     )
+    closer_pictures: int | None = Field(
+        None,
+        ge=10,
+        description="Pictures, as they are, that it learns from, and as many held-out ones that thresholds are fitted "
+        "to. null: as the device allows.",
+    )
     validation_scenes: int = Field(400, ge=10, description="Scenes composed from the validation pictures.")
     epochs: int | None = Field(None, ge=1, le=1000, description="Passes over the scenes. null: as the device allows.")
     batch: int = Field(8, ge=1, le=512, description="Scenes in one step.")
@@ -508,7 +568,7 @@ def load_config(kind: type[S], path: Path | None = None, overrides: Iterable[str
 
     Raises `ConfigError` for a file that cannot be read or parsed, an unknown key, a wrong type, a value out of bounds.
     """
-    tree = _read_yaml(path) if path is not None else {}
+    tree = _settings_tree(path) if path is not None else {}
     for override in overrides:
         _apply(tree, override)
     return check_config(kind, tree, origin=str(path) if path is not None else "settings")
@@ -549,13 +609,18 @@ def _plain_yaml(text: str | bytes) -> Any:
         raise ValueError(" ".join(str(error).split())[:500]) from None
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> Any:
+    """What a YAML file says: safe, without aliases, bounded in size and depth. Raises `OSError`, `ValueError`."""
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"it is larger than {_MOST_BYTES >> 20} MiB")
+    return _plain_yaml(content)
+
+
+def _settings_tree(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise ValueError(f"it is larger than {_MOST_BYTES >> 20} MiB")
-        tree = _plain_yaml(content)
+        tree = read_yaml(path)
     except OSError as error:
         raise ConfigError(f"cannot read config {path}: {error.strerror}; check the path") from None
     except ValueError as error:

@@ -246,7 +246,7 @@ def _looked_at(summary: RunSummary) -> str:
     parts = [f"{clock_text(summary.seen_s)} of video in {clock_text(summary.wall_s)}"]
     if summary.wall_s > 0 and summary.seen_s > 0 and not summary.is_resumed:
         parts[0] += f" ({summary.seen_s / summary.wall_s:.1f} × real time)"
-    parts.append(f"{summary.count('frames')} frames, {looks} looks ({still} of them at a still picture)")
+    parts.append(f"{summary.count('frames')} frames, {looks} looks ({still} of them without the network)")
     for what, word in (("decode_errors", "decode error"), ("damaged_frames", "damaged frame"), ("gaps", "gap")):
         if count := summary.count(what):
             parts.append(f"{count} {word}{'' if count == 1 else 's'}")

@@ -35,6 +35,7 @@ class Gathering(Generic[T]):
         self._changed = threading.Condition()
         self._runners: dict[str, _Runner[T]] = {}
         self._left: list[threading.Thread] = []
+        self._wakes_s = -math.inf  # when the consumer, if it waits, will wake of itself
 
     def __enter__(self) -> Self:
         return self
@@ -71,8 +72,10 @@ class Gathering(Generic[T]):
         """What can be dealt with: at once, when it is due, or nothing after `timeout_s`."""
         until_s = time.monotonic() + timeout_s
         with self._changed:
-            while (now_s := time.monotonic()) < min(until_s, due_s := self._queues.due_s()):
-                self._changed.wait(min(until_s, due_s) - now_s)
+            while (now_s := time.monotonic()) < (wakes_s := min(until_s, self._queues.due_s())):
+                self._wakes_s = wakes_s
+                self._changed.wait(wakes_s - now_s)
+            self._wakes_s = -math.inf
             return self._queues.take(now_s)
 
     def queued(self, feed: str) -> tuple[int, int]:
@@ -84,9 +87,9 @@ class Gathering(Generic[T]):
         with self._changed:
             if not runner.is_wanted:
                 return False
-            was_due_s = self._queues.due_s()
             self._queues.put(runner.feed, item, time.monotonic())
-            if self._queues.due_s() < was_due_s or was_due_s == math.inf:
+            # With many feeds it would be woken many times for nothing.
+            if self._queues.due_s() < self._wakes_s:
                 self._changed.notify_all()
             return True
 

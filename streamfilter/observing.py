@@ -2,30 +2,34 @@
 
     decode thread                             ║ the caller's thread
     source ─► sampler ─► gate ─► look's picture ─► batched ─► classifier
+    source ─► sampler ─► gate ─► stretches ────────► asking ◄─► classifier, rejector     (sampler.adaptive)
 
 Items keep their order from end to end, and an error of the source travels in that order too, as the end of its items.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import chain, groupby
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TypeVar
 
-import numpy as np
-
+from streamfilter.asking import Asker
 from streamfilter.buffering import StalledError, batched, prefetch
 from streamfilter.config import RunConfig, SourceLimits
 from streamfilter.errors import SourceError
 from streamfilter.gate import make_gate
-from streamfilter.sampler import make_sampler
-from streamfilter.stages import Classifier, Rejector, Source, SourceCounts
+from streamfilter.sampler import Pace, Stretch, Told, make_sampler, stretches
+from streamfilter.source.patience import Patience, hangs, patiently
+from streamfilter.stages import Classifier, Rejector, Source
 from streamfilter.types import Candidate, Frame, Gap, Look, Pixels, Sighting, Verdict
 
 AHEAD_BATCHES = 2
 """How many batches the decode thread may be ahead of the network."""
+AHEAD_STRETCHES = 1
+"""How many stretches, beside the one that it is filling."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,13 +44,16 @@ class _Prepared:
 
 
 _Item = _Prepared | Gap
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
     """What the network found at one look, before any verdict.
 
-    `is_still`: the network was not asked again, and the candidates are those of the look before.
+    `is_still`: the network was not asked, and the candidates are those of the look before, or what the looks around it
+    say of this one. `is_settled`: where the source can be read on from here at another time, it will be the same.
+    `is_extra`: the sampler did not choose it.
     """
 
     time_s: float
@@ -54,6 +61,8 @@ class Observation:
     cuts_s: tuple[float, ...]
     candidates: tuple[Candidate, ...]
     is_still: bool
+    is_settled: bool = True
+    is_extra: bool = False
 
 
 class Observed:
@@ -76,34 +85,74 @@ class Observed:
 
 @contextmanager
 def observing(
-    source: Source, classifier: Classifier, config: RunConfig, *, known: tuple[int, int] = (0, 0)
+    source: Source,
+    classifier: Classifier,
+    config: RunConfig,
+    *,
+    rejector: Rejector | None = None,
+    known: tuple[int, int] = (0, 0),
 ) -> Iterator[Observed]:
     """Source, sampler and gate in a thread that runs ahead, the classifier here.
 
-    `known` is how many looks were taken before, and how many of them were not still. The network does not see these
-    again, and they come without candidates; but for the batch that the last of them was in, since a GPU's results may
-    depend on the whole of it.
+    With a `rejector` the network is asked at fewer looks, where `sampler.adaptive` says so. `known` is how many looks
+    were taken before, and how many of them were not still. The network does not see these again, and they come without
+    candidates; but for the batch, or the stretch and the one before it, that the last of them was in, since a GPU's
+    results may depend on the whole of it.
     """
     feed = _Feed(source, classifier, config, known=known)
-    batch, patience_s = config.classifier.batch, config.source.limits.patience_s
-    with prefetch(feed.items(), AHEAD_BATCHES * batch, is_stalled=_Patience(source.counts, patience_s)) as items:
+    batch, is_stalled = config.classifier.batch, Patience(source.counts, config.source.limits.patience_s)
+    if rejector is not None and config.sampler.is_adaptive:
+        asker = Asker(classifier, rejector, config)
+        with prefetch(feed.stretches(), AHEAD_STRETCHES, is_stalled=is_stalled) as ahead:
+            yield Observed(_told(_unless_stalled(ahead, feed), asker, known[0]), feed)
+        return
+    with prefetch(feed.items(), AHEAD_BATCHES * batch, is_stalled=is_stalled) as items:
         yield Observed(_observations(_batches(_unless_stalled(items, feed), batch), classifier), feed)
 
 
-def verdicts(
-    observed: Iterable[Observation | Gap], rejector: Rejector, sightings: tuple[Sighting, ...] = ()
-) -> Iterator[Verdict | Gap]:
-    """Judge each look that the network was asked about; the still ones after it share the verdict.
-
-    `sightings` are those that hold at the beginning.
-    """
+def verdicts(observed: Iterable[Observation | Gap], rejector: Rejector) -> Iterator[Verdict | Gap]:
+    """Judge each look; those that show the very candidates of the look before share its verdict."""
+    before: tuple[Candidate, ...] | None = None
+    sightings: tuple[Sighting, ...] = ()
     for item in observed:
         if isinstance(item, Gap):
             yield item
             continue
-        if not item.is_still:
-            sightings = rejector.judge(item.candidates)
-        yield Verdict(item.time_s, item.pts, sightings, item.cuts_s)
+        if item.candidates is not before:
+            before, sightings = item.candidates, rejector.judge(item.candidates)
+        yield Verdict(item.time_s, item.pts, sightings, item.cuts_s, is_settled=item.is_settled)
+
+
+def _told(stretches: Iterable[Stretch], asker: Asker, known: int) -> Iterator[Observation | Gap]:
+    before: Stretch | None = None
+    for stretch in stretches:
+        if stretch.until < known:
+            yield from _passed_over(stretch)
+            before = stretch
+            continue
+        if before is not None and stretch.is_continued:
+            deque(asker.tell(before), maxlen=0)
+        before = None
+        for item in asker.tell(stretch):
+            yield item if isinstance(item, Gap) else _observation(item, is_settled=not stretch.is_torn)
+
+
+def _passed_over(stretch: Stretch) -> Iterator[Observation | Gap]:
+    for item in stretch.items[stretch.is_continued :]:
+        yield item if isinstance(item, Gap) else _observation(Told(item, (), is_asked=False))
+
+
+def _observation(told: Told, *, is_settled: bool = True) -> Observation:
+    look, frame = told.look, told.look.frame
+    return Observation(
+        frame.time_s,
+        frame.pts,
+        look.cuts_s,
+        told.candidates,
+        is_still=not told.is_asked,
+        is_settled=is_settled and not told.is_extra,
+        is_extra=told.is_extra,
+    )
 
 
 def _observations(batches: Iterable[list[list[_Item]]], classifier: Classifier) -> Iterator[Observation | Gap]:
@@ -111,7 +160,7 @@ def _observations(batches: Iterable[list[list[_Item]]], classifier: Classifier) 
     for batch in batches:
         items = list(chain.from_iterable(batch))
         pictures = [item.pixels for item in items if isinstance(item, _Prepared) and item.pixels is not None]
-        found = _candidates(pictures, classifier)
+        found = iter(classifier.classify(pictures) if pictures else [])
         for item in items:
             if isinstance(item, Gap):
                 yield item
@@ -119,15 +168,6 @@ def _observations(batches: Iterable[list[list[_Item]]], classifier: Classifier) 
             if item.pixels is not None:
                 candidates = tuple(next(found))
             yield Observation(item.time_s, item.pts, item.cuts_s, candidates, item.is_still)
-
-
-def _candidates(pictures: Sequence[Pixels], classifier: Classifier) -> Iterator[list[Candidate]]:
-    """The candidates of each picture.
-
-    Pictures of another size, after a change in mid-stream, are a pass of their own.
-    """
-    for _, alike in groupby(pictures, key=np.shape):
-        yield from classifier.classify(list(alike))
 
 
 class _Feed:
@@ -144,15 +184,42 @@ class _Feed:
 
     def give_up(self) -> None:
         """The source hangs."""
-        self.error = _hangs(self._source, self._config.source.limits)
+        self.error = hangs(self._source.facts.name, self._config.source.limits)
 
     def items(self) -> Iterator[_Item]:
         """Looks with their pictures at the size of analysis, and gaps, in order; a source's error ends them."""
-        sampler, gate = make_sampler(self._config.sampler), make_gate(self._config.gate)
         try:
-            yield from self._prepared(gate.pass_through(sampler.looks(self._watched())))
+            yield from self._prepared(self._looks())
         except SourceError as error:
             self.error = error
+
+    def stretches(self) -> Iterator[Stretch]:
+        """The same in stretches; the pictures of the looks that are due are ready."""
+        pace = Pace(self._config.sampler.stride_s, self._config.sampler.longest_s)
+        keep = self._kept if self._config.sampler.edges else None
+        try:
+            for stretch in stretches(self._looks(keep=keep), pace, threshold=self._config.gate.threshold):
+                if stretch.until >= self._known:
+                    stretch.pictures = {
+                        n: self.picture_of(stretch.look(n)) for n in map(stretch.stands_for, stretch.due)
+                    }
+                yield stretch
+        except SourceError as error:
+            self.error = error
+
+    def picture_of(self, look: Look) -> Pixels:
+        """A look's picture at the size of analysis."""
+        picture = look.frame.picture
+        return picture.rgb(*self._classifier.analysis_size(picture.width, picture.height))
+
+    def _kept(self, frame: Frame) -> Frame:
+        """A frame that the network may be asked about later."""
+        picture = frame.picture
+        return replace(frame, picture=picture.kept(*self._classifier.analysis_size(picture.width, picture.height)))
+
+    def _looks(self, *, keep: Callable[[Frame], Frame] | None = None) -> Iterator[Look | Gap]:
+        sampler, gate = make_sampler(self._config.sampler, keep=keep), make_gate(self._config.gate)
+        return gate.pass_through(sampler.looks(self._watched()))
 
     def _watched(self) -> Iterator[Frame | Gap]:
         """The source's items; notes where the last of them ends."""
@@ -183,48 +250,19 @@ class _Feed:
             judged += not look.is_still
 
     def _ready(self, look: Look, *, is_needed: bool) -> _Prepared:
-        frame, picture = look.frame, look.frame.picture
-        pixels = None
-        if is_needed:
-            pixels = picture.rgb(*self._classifier.analysis_size(picture.width, picture.height))
-        return _Prepared(frame.time_s, frame.pts, look.cuts_s, look.is_still, pixels)
+        pixels = self.picture_of(look) if is_needed else None
+        return _Prepared(look.frame.time_s, look.frame.pts, look.cuts_s, look.is_still, pixels)
 
 
 def read_through(source: Source, limits: SourceLimits) -> None:
     """Read a source to its end and look at nothing. Raises `SourceError` where that fails or hangs."""
-    patience = _Patience(source.counts, limits.patience_s)
-    with prefetch(source.frames(), AHEAD_BATCHES, is_stalled=patience) as items:
-        try:
-            for _ in items:
-                pass
-        except StalledError:
-            raise _hangs(source, limits) from None
+    times = (item.end_s if isinstance(item, Gap) else item.time_s for item in source.frames())
+    with patiently(times, source.counts, limits, name=source.facts.name) as read:
+        for _ in read:
+            pass
 
 
-def _hangs(source: Source, limits: SourceLimits) -> SourceError:
-    return SourceError(
-        f"cannot read on in {source.facts.name}: nothing came for source.limits.patience_s = {limits.patience_s:g} s; "
-        "check the disk or the network, then --resume"
-    )
-
-
-class _Patience:
-    """Says when a source has not read a packet for `patience_s`: it hangs, on a network share that is gone perhaps."""
-
-    def __init__(self, counts: SourceCounts, patience_s: float) -> None:
-        self._counts = counts
-        self._patience_s = patience_s
-        self._packets = -1
-        self._since_s = 0.0
-
-    def __call__(self) -> bool:
-        now_s = time.monotonic()
-        if self._counts.packets != self._packets:
-            self._packets, self._since_s = self._counts.packets, now_s
-        return now_s - self._since_s >= self._patience_s
-
-
-def _unless_stalled(items: Iterable[_Item], feed: _Feed) -> Iterator[_Item]:
+def _unless_stalled(items: Iterable[T], feed: _Feed) -> Iterator[T]:
     try:
         yield from items
     except StalledError:

@@ -29,10 +29,11 @@ from streamfilter.source.discovery import redacted
 from streamfilter.source.opening import fingerprint
 from streamfilter.stages import Classifier, Rejector, Source
 from streamfilter.summary import RunSummary, SourceResult
-from streamfilter.types import Event, Gap, Happening, Opening, Sighting, Unknown, Verdict
+from streamfilter.types import Event, Gap, Happening, Opening, Unknown, Verdict
 from streamfilter.watching import Watcher
 
 if TYPE_CHECKING:
+    from streamfilter.classifier.runtimes import Runtime
     from streamfilter.model import Model, Thresholds
 
 __all__ = ["Network", "Observation", "SourceRun", "Watcher", "identify", "load_network", "observing", "run", "verdicts"]
@@ -46,7 +47,8 @@ NameMedia = Callable[[str, str, str], Mapping[str, str] | None]
 class Network:
     """The two stages that come from a model, what the log says of it, and the device it runs on for people.
 
-    `probability` turns the scores of events into probabilities; None: they are taken as they are.
+    `runtime` is what runs the network, where that is here. `probability` turns the scores of events into probabilities;
+    None: they are taken as they are.
     """
 
     classifier: Classifier
@@ -54,6 +56,7 @@ class Network:
     facts: ModelFacts
     device: str = ""
     probability: ProbabilityCurve | None = None
+    runtime: Runtime | None = None
 
 
 def load_network(path: Path, config: RunConfig) -> Network:
@@ -82,6 +85,7 @@ def make_network(model: Model, config: RunConfig) -> Network:
         facts,
         device=f"{classifier.runtime.name} ({classifier.why})",
         probability=model.probability,
+        runtime=classifier.runtime,
     )
 
 
@@ -234,7 +238,6 @@ class SourceRun:
         self._name = source.facts.name
         self._origin = Origin(source.facts, config.digest(), network.facts.digest)
         self._smoother = make_smoother(config.smoother)
-        self._sightings: tuple[Sighting, ...] = ()
         self._error: SourceError | None = None
         self._events: list[Event] = []
         self._looks = self._still_looks = self._gaps = 0
@@ -250,7 +253,10 @@ class SourceRun:
         self._watcher.opened(self._source.facts)
         self._watcher.counting(lambda: self._result(self._seen_s))
         known = (self._begun.looks, self._begun.judged) if self._begun is not None else (0, 0)
-        with observing(self._source, self._network.classifier, self._config, known=known) as observed:
+        network = self._network
+        with observing(
+            self._source, network.classifier, self._config, rejector=network.rejector, known=known
+        ) as observed:
             items = self._counted(observed.items)
             is_whole = self._catch_up(items, observed) and self._take_all(items)
         self._error = observed.error
@@ -280,7 +286,7 @@ class SourceRun:
                 if self._looks == begun.looks:
                     if item.pts != begun.pts:
                         raise self._elsewhere(begun)
-                    self._sightings = self._network.rejector.judge(item.candidates)
+                    self._still_looks = begun.looks - begun.judged
                     return True
             if self._watcher.should_stop():
                 return False
@@ -298,7 +304,7 @@ class SourceRun:
         """False when the watcher stopped it."""
         if self._watcher.should_stop():
             return False
-        for item in verdicts(observed, self._network.rejector, self._sightings):
+        for item in verdicts(observed, self._network.rejector):
             self._take(item)
             if self._watcher.should_stop():
                 return False
@@ -309,7 +315,7 @@ class SourceRun:
             if isinstance(item, Gap):
                 self._gaps += 1
                 self._gap_s += item.end_s - item.start_s
-            else:
+            elif not item.is_extra:
                 self._looks += 1
                 self._still_looks += item.is_still
             yield item
@@ -321,7 +327,7 @@ class SourceRun:
             return
         self._seen_s = item.time_s
         self._record(self._smoother.update(item))
-        if item.time_s >= self._due_s:
+        if item.time_s >= self._due_s and item.is_settled:
             self._write_checkpoint(item)
         self._watcher.reached(item.time_s)
 

@@ -103,7 +103,10 @@ class Classifier(Protocol):
         """Width and height in pixels at which a picture of this displayed size is analysed."""
 
     def classify(self, pictures: Sequence[Pixels]) -> list[list[Candidate]]:
-        """Candidates of each picture, likeliest first. Pictures: `(H, W, 3)` uint8 RGB, at `analysis_size`."""
+        """Candidates of each picture, likeliest first. Pictures: `(H, W, 3)` uint8 RGB, at `analysis_size`.
+
+        They may also be parts of such pictures whose sides divide by 32; then the candidates' boxes are of that part.
+        """
 
 
 class Rejector(Protocol):

@@ -37,6 +37,13 @@ class Picture(Protocol):
     def luma(self, width: int, height: int) -> Pixels:
         """The displayed picture's brightness, `(height, width)` uint8."""
 
+    def kept(self, width: int, height: int) -> Picture:
+        """The same picture for `rgb` at this size later: smaller where that saves memory, else itself."""
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory, about."""
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -113,12 +120,16 @@ class Look:
     """A frame that the sampler chose.
 
     `cuts_s`: times of the cuts since the look before, oldest first; each is the time of a new shot's first frame.
-    `is_still`: the gate found the picture unchanged, so the verdicts of the look before still hold.
+    `is_still`: the gate found the picture unchanged, so the verdicts of the look before still hold. `thumbnail` is what
+    it compared, `(72, 128)` uint8 luma; None where it did not. `passed`: the frames since the look before, where the
+    sampler keeps them.
     """
 
     frame: Frame
     cuts_s: tuple[float, ...] = ()
     is_still: bool = False
+    thumbnail: Pixels | None = None
+    passed: tuple[Frame, ...] = ()
 
 
 class Rejection(enum.StrEnum):
@@ -216,13 +227,17 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """All that one look found: what the smoother takes in. `drops`: looks just before it that nobody had time for."""
+    """All that one look found: what the smoother takes in. `drops`: looks just before it that nobody had time for.
+
+    `is_settled`: a run may go on from here at another time.
+    """
 
     time_s: float
     pts: int
     sightings: tuple[Sighting, ...]
     cuts_s: tuple[float, ...] = ()
     drops: int = 0
+    is_settled: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,13 @@ class DrawnPicture:
     def luma(self, width: int, height: int) -> Pixels:
         return np.asarray(cv2.cvtColor(self.rgb(width, height), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
+    @property
+    def nbytes(self) -> int:
+        return self._pixels.nbytes
+
+    def kept(self, width: int, height: int) -> DrawnPicture:
+        return self
+
 
 def frame_at(time_s: float, picture: DrawnPicture | None = None, *, is_key: bool = False) -> Frame:
     """A frame at this time; plain grey when no picture is given."""

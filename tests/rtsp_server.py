@@ -1,13 +1,16 @@
 """A camera for tests: an RTSP server that plays one H.264 clip for ever, as live. Needs the system's Python.
 
     /usr/bin/python3 tests/rtsp_server.py CLIP.mp4 --port 8554 [--sound] [--user NAME --password WORD] [--rate 25]
+        [--diary FILE]
 
 It plays at /live, says `listening` on stdout when clients may come, and ends with its process. The clip has no
-B-frames: its pictures are sent one after the other at the given rate, with times that go on from round to round.
+B-frames: its pictures are sent one after the other at the given rate, with times that go on from round to round. The
+diary gets a line when clients may come and one for each picture, with the monotonic time of this machine.
 """
 
 import argparse
 import sys
+import time
 
 import gi
 
@@ -36,11 +39,23 @@ def pictures_of(clip: str) -> "tuple[Gst.Caps, list[tuple[bytes, bool]]]":
     return caps, found
 
 
+class Diary:
+    """What happened when, in a file or nowhere."""
+
+    def __init__(self, path: str | None) -> None:
+        self.file = open(path, "a", buffering=1) if path else None  # noqa: PTH123, SIM115 - until the process ends
+
+    def note(self, what: str) -> None:
+        if self.file is not None:
+            self.file.write(f"{time.monotonic():.4f} {what}\n")
+
+
 class Camera(GstRtspServer.RTSPMediaFactory):
     """One picture every 1/rate seconds into whatever the clients share."""
 
-    def __init__(self, clip: str, *, rate: float, sound: bool) -> None:
+    def __init__(self, clip: str, *, rate: float, sound: bool, diary: "Diary") -> None:
         super().__init__()
+        self.diary = diary
         self.caps, self.pictures = pictures_of(clip)
         self.step = int(Gst.SECOND / rate)
         picture = (
@@ -70,6 +85,7 @@ class Camera(GstRtspServer.RTSPMediaFactory):
                 if not is_key:
                     buffer.set_flags(Gst.BufferFlags.DELTA_UNIT)
                 pushed += 1
+                self.diary.note("picture")
                 if source.emit("push-buffer", buffer) != Gst.FlowReturn.OK:
                     return False
             return True
@@ -85,10 +101,12 @@ def main() -> None:
     parser.add_argument("--sound", action="store_true")
     parser.add_argument("--user")
     parser.add_argument("--password")
+    parser.add_argument("--diary")
     asked = parser.parse_args()
     Gst.init(None)
     server = GstRtspServer.RTSPServer(address="127.0.0.1", service=asked.port)
-    camera = Camera(asked.clip, rate=asked.rate, sound=asked.sound)
+    diary = Diary(asked.diary)
+    camera = Camera(asked.clip, rate=asked.rate, sound=asked.sound, diary=diary)
     if asked.user:
         auth = GstRtspServer.RTSPAuth()
         token = GstRtspServer.RTSPToken()
@@ -104,6 +122,7 @@ def main() -> None:
     server.get_mount_points().add_factory("/live", camera)
     if not server.attach(None):
         raise SystemExit(f"port {asked.port} is taken")
+    diary.note("listening")
     sys.stdout.write("listening\n")
     sys.stdout.flush()
     GLib.MainLoop().run()

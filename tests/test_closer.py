@@ -20,13 +20,16 @@ from streamfilter.model import load_model, save_model
 from streamfilter.model.closer import Closer, Cut, describe_closer, pack_closer, restore_closer
 from streamfilter.model.device import choose_compute
 from streamfilter.training.closer import PENALTY, close_logits, fit_closer, fit_linear
+from streamfilter.training.closeups import CloseUps
 from streamfilter.training.scenes import SceneFacts
 from streamfilter.training.spotting import Spots, found_in, spot_labels
 from streamfilter.training.targets import IGNORE
 from streamfilter.types import Features, Pixels
 
 ROWS, WIDTH = 3, 512
-NO_CLOSE_UPS = (np.zeros((0, 8), np.float32), np.zeros(0, np.int64))
+NO_CLOSE_UPS = CloseUps(
+    np.zeros((0, 8), np.float32), np.zeros(0, np.int64), np.zeros((0, 0), np.float16), np.zeros((0, 4))
+)
 NOWHERE = SceneFacts(np.zeros((0, 4)), np.zeros(0, np.int64))
 
 
@@ -117,17 +120,17 @@ def test_the_closer_look_is_a_linear_map_of_mean_and_maximum_of_layer_3(cut: Cut
     boxes = np.array([[0.1, 0.1, 0.5, 0.6], [0.4, 0.2, 0.3, 0.3]])
     dense = np.zeros((2, ROWS), np.float32)
     runtime = TorchRuntime(model.network, compute, cut)
-    (seen,) = CloserLook(own, runtime).blend([dense], [picture], [boxes])
+    (seen,) = CloserLook(own, runtime).look([dense], [picture], [boxes])
     cuts = torch.from_numpy(np.stack([cut_out(picture, box, 64, cut) for box in boxes])).permute(0, 3, 1, 2).float()
     with torch.inference_mode():
         maps = model.network.lower(cuts)
     maps = maps[:, :, 1:3, 1:3] if cut == "box" else maps
     features = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)
-    np.testing.assert_allclose(
-        runtime.close([[cut_out(picture, boxes[0], 64, cut)]])[0][0], features[0], rtol=1e-3, atol=1e-4
-    )
+    np.testing.assert_allclose(seen.features, features, rtol=1e-3, atol=1e-4)
     expected = 2 * (features @ own.weight.T).numpy() + [0, 0, 0.25]
-    np.testing.assert_allclose(seen, expected, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(seen.logits, expected, rtol=1e-3, atol=1e-3)
+    assert seen.rows.tolist() == [0, 1]
+    assert np.array_equal(seen.boxes, boxes)
 
 
 def test_a_closer_look_may_change_what_a_candidate_is_and_can_be_switched_off() -> None:
@@ -206,7 +209,7 @@ def test_the_opinion_that_knows_more_counts_more() -> None:
 
 def test_there_is_no_closer_look_without_a_logo_to_learn_from() -> None:
     nothing = spots([NOWHERE], [(0, (0.1, 0.1, 0.2, 0.2), (0.0, 0.0, 1.0))])
-    assert fit_closer(nothing, (np.zeros((0, 4), np.float32), np.zeros(0, np.int64)), separable(0)) is None
+    assert fit_closer(nothing, NO_CLOSE_UPS, separable(0)) is None
     assert fit_closer(separable(0), NO_CLOSE_UPS, nothing) is None
 
 

@@ -79,7 +79,7 @@ def test_every_reason_has_words(reason: Rejection) -> None:
 def test_the_summary_tells_speed_and_losses() -> None:
     text = said(0, summary_of(decode_errors=3, gaps=1))
     assert "2.5 × real time" in text
-    assert "250 frames, 40 looks (10 of them at a still picture)" in text
+    assert "250 frames, 40 looks (10 of them without the network)" in text
     assert text.rstrip().endswith("3 decode errors, 1 gap")
 
 

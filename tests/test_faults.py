@@ -6,12 +6,13 @@ import errno
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
+from av.container import InputContainer
 from fakes import LABELS, color_clip, color_network
 
 from streamfilter import buffering
@@ -20,8 +21,9 @@ from streamfilter.config import RunConfig, SourceConfig
 from streamfilter.errors import SinkError, SourceError
 from streamfilter.pipeline import identify, run
 from streamfilter.sinks import EventLog
-from streamfilter.source import open_source
-from streamfilter.source.packets import PacketDecoder
+from streamfilter.source import demuxing, open_source, packets
+from streamfilter.source.demuxing import demuxed
+from streamfilter.source.guarded import Guarded
 from streamfilter.summary import RunSummary
 
 
@@ -43,16 +45,15 @@ def test_a_disk_that_is_gone_is_a_failure_and_the_run_goes_on_when_it_is_back(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, whole = run_on([clip], tmp_path / "whole.jsonl")
-    packets = PacketDecoder._packets
 
-    def failing(self: PacketDecoder) -> Iterator[Any]:
-        for number, packet in enumerate(packets(self)):
+    def failing(container: InputContainer, **named: Any) -> Iterator[Any]:
+        for number, packet in enumerate(demuxed(container, **named)):
             if number == 60:
-                raise self._broken_off(av.error.FFmpegError(errno.EIO, "Input/output error"))
+                raise demuxing._broken_off(container, av.error.FFmpegError(errno.EIO, "Input/output error"))
             yield packet
 
     with monkeypatch.context() as patch:
-        patch.setattr(PacketDecoder, "_packets", failing)
+        patch.setattr(packets, "demuxed", failing)
         summary, content = run_on([clip], tmp_path / "log.jsonl")
     assert "Input/output error" in str(summary.sources[0].error)
     assert json.loads(content.splitlines()[-2])["state"] == "failed"
@@ -62,20 +63,40 @@ def test_a_disk_that_is_gone_is_a_failure_and_the_run_goes_on_when_it_is_back(
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ETIMEDOUT])
-def test_what_the_system_says_of_a_disk_is_no_damage_of_the_video(
-    clip: Path, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    with open_source(clip, SourceConfig()) as source:
+def test_what_the_system_says_of_a_disk_is_no_damage_of_the_video(clip: Path, number: int) -> None:
+    class Gone:
+        name = f"file:{clip}"
 
-        class Gone:
-            name = f"file:{clip}"
+        def demux(self) -> Iterator[Any]:
+            raise av.error.FFmpegError(number, os.strerror(number))
 
-            def demux(self) -> Iterator[Any]:
-                raise av.error.FFmpegError(number, os.strerror(number))
+    with pytest.raises(SourceError, match=f"cannot read on in {clip}: {os.strerror(number)}"):
+        list(demuxed(Gone()))  # type: ignore[arg-type]
 
-        monkeypatch.setattr(source._reading.decoder, "_container", Gone())  # type: ignore[attr-defined]
-        with pytest.raises(SourceError, match=f"cannot read on in {clip}: {os.strerror(number)}"):
-            list(source._reading.decoder._packets())  # type: ignore[attr-defined]
+
+def test_damage_that_makes_up_a_stream_does_not_end_a_file_in_an_error() -> None:
+    class Surprised:
+        def demux(self, *streams: Any) -> Iterator[Any]:
+            yield "packet"
+            raise IndexError("list index out of range")
+
+    assert list(demuxed(Surprised())) == ["packet"]  # type: ignore[arg-type]
+
+
+def test_a_read_that_damage_lets_fail_is_told_and_reading_goes_on_behind_it() -> None:
+    class Damaged:
+        def __init__(self) -> None:
+            self.reads = iter(["a", None, "b", *[None] * 100])
+
+        def demux(self, *streams: Any) -> Iterator[Any]:
+            for read in self.reads:
+                if read is None:
+                    raise av.error.InvalidDataError(1, "damaged")
+                yield read
+
+    told: list[object] = []
+    assert list(demuxed(Damaged(), bad_read=told.append)) == ["a", "b"]  # type: ignore[arg-type]
+    assert len(told) == demuxing._MOST_BAD_READS + 1
 
 
 def test_a_file_that_is_cut_short_while_it_is_read_is_a_failure(clip: Path, tmp_path: Path) -> None:
@@ -106,15 +127,14 @@ def test_a_source_that_hangs_is_given_up_and_the_next_one_is_read(
     hanging.write_bytes(clip.read_bytes())
     release = threading.Event()
     monkeypatch.setattr(buffering, "ASK_EVERY_S", 0.01)
-    packets = PacketDecoder._packets
 
-    def slow(self: PacketDecoder) -> Iterator[Any]:
-        for number, packet in enumerate(packets(self)):
-            if number == 40 and self._container.name.endswith("hanging.mp4"):
+    def slow(container: InputContainer, **named: Any) -> Iterator[Any]:
+        for number, packet in enumerate(demuxed(container, **named)):
+            if number == 40 and container.name.endswith("hanging.mp4"):
                 release.wait()
             yield packet
 
-    monkeypatch.setattr(PacketDecoder, "_packets", slow)
+    monkeypatch.setattr(packets, "demuxed", slow)
     try:
         summary, content = run_on([hanging, clip], tmp_path / "log.jsonl")
     finally:
@@ -123,6 +143,40 @@ def test_a_source_that_hangs_is_given_up_and_the_next_one_is_read(
     assert summary.sources[1].error is None
     states = [r["state"] for r in map(json.loads, content.splitlines()) if r["type"] == "source_state"]
     assert states == ["opened", "failed", "opened", "finished"]
+
+
+def test_nothing_is_closed_under_a_read_and_nothing_is_read_after_it_was_closed() -> None:
+    """Or FFmpeg reads on in memory that is gone: a source that was given up too early ended in a segmentation fault."""
+    given_back: list[str] = []
+    read: list[int] = []
+    reading, release = threading.Event(), threading.Event()
+
+    def items(hanging: int | None) -> Generator[int]:
+        for number in range(9):
+            if number == hanging:
+                reading.set()
+                release.wait()
+            read.append(number)
+            yield number
+
+    hung = Guarded(items(1), lambda: given_back.append("hung"))
+    thread = threading.Thread(target=list, args=(hung,))
+    thread.start()
+    assert reading.wait(60)
+    hung.close()
+    assert given_back == []
+    release.set()
+    thread.join(60)
+    assert given_back == ["hung"]
+    assert read == [0, 1]
+    slow = Guarded(items(None), lambda: given_back.append("slow"))
+    left_behind = iter(slow)
+    next(left_behind)
+    slow.close()
+    assert given_back == ["hung", "slow"]
+    assert list(left_behind) == []
+    slow.close()
+    assert given_back == ["hung", "slow"]
 
 
 def test_a_producer_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:

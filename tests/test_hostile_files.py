@@ -13,6 +13,7 @@ from streamfilter.config import RunConfig, load_config
 from streamfilter.errors import ConfigError, DatasetError, ModelError, SinkError
 from streamfilter.eventlog import Amendment, Decision
 from streamfilter.eventlog.review import append_amendments
+from streamfilter.live import find_feeds
 from streamfilter.model import load_model, model_info
 from streamfilter.model.file import MOST_BYTES
 from streamfilter.training import boxes
@@ -47,6 +48,24 @@ def test_hostile_settings_are_one_error(tmp_path: Path, text: str, words: str) -
         load_config(RunConfig, path)
     assert len(str(caught.value).splitlines()) == 1
     assert len(str(caught.value)) < 2000
+
+
+@pytest.mark.parametrize(
+    "text", [BOMB, "feeds: " + "{a: " * 1000, "feeds: " + "[" * 100_000, "x: " + "y" * (1 << 20), "\x00"]
+)
+def test_a_hostile_list_of_feeds_is_one_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "feeds.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match="is not YAML") as caught:
+        find_feeds([str(path)])
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_an_endless_list_of_feeds_is_read_no_further_than_it_may(tmp_path: Path) -> None:
+    path = tmp_path / "feeds.yaml"
+    path.symlink_to("/dev/zero")
+    with pytest.raises(ConfigError, match="is not YAML"):
+        find_feeds([str(path)])
 
 
 def test_endless_settings_are_read_no_further_than_they_may(tmp_path: Path) -> None:

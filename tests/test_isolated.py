@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import random
 import signal
 import sys
 import threading
@@ -14,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import LABELS, color_clip, color_network
+from media import stamped_clip
 
 from streamfilter.config import RunConfig, SourceConfig, SourceLimits
 from streamfilter.errors import SourceError
@@ -49,7 +52,6 @@ def run_on(names: list[Path], log: Path, *, isolate: bool) -> tuple[RunSummary, 
 
 
 def test_the_log_is_the_same_wherever_the_decoder_is(clip: Path, tmp_path: Path) -> None:
-    # Not one with damage: what a decoder patches such pictures with is what its memory held before.
     short = tmp_path / "short.mkv"
     color_clip(short, [(0.5, 3.0, LABELS["Green"])], seconds=4, rate_hz=10)
     os.truncate(short, short.stat().st_size * 2 // 3)
@@ -61,6 +63,28 @@ def test_the_log_is_the_same_wherever_the_decoder_is(clip: Path, tmp_path: Path)
     assert len(plain) > 8
     assert other[1:] == plain[1:]
     assert [result.error is None for result in summary.sources] == [True, False, True]
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("mp4", "libx264"), ("ts", "mpeg2video")])
+def test_what_damage_decodes_to_is_the_same_wherever_and_with_however_many_threads_it_is_decoded(
+    tmp_path: Path, suffix: str, codec: str
+) -> None:
+    times = [index / 25 for index in range(40)]
+    damaged = stamped_clip(tmp_path / f"damaged.{suffix}", times, codec=codec)
+    content = bytearray(damaged.read_bytes())
+    chance = random.Random(4)
+    for _ in range(30):
+        content[chance.randrange(len(content) // 3, len(content))] ^= 1 << chance.randrange(8)
+    damaged.write_bytes(content)
+    plain = digests(damaged)
+    assert len(set(plain)) > 10
+    assert digests(damaged) == digests(damaged, threads=7) == digests(damaged, isolate=True) == plain
+
+
+def digests(path: Path, **settings: Any) -> list[str]:
+    with open_source(path, SourceConfig(limits=PATIENT, **settings)) as source:
+        frames = (item for item in source.frames() if isinstance(item, Frame))
+        return [hashlib.sha256(frame.picture.rgb().tobytes()).hexdigest() for frame in frames]
 
 
 def test_pictures_are_the_same_and_are_forgotten_when_nobody_holds_them(clip: Path) -> None:

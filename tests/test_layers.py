@@ -14,7 +14,10 @@ PACKAGE = Path(__file__).resolve().parent.parent / "streamfilter"
 
 LAYERS = {
     "types": 0,
+    "allocation": 0,
     "errors": 0,
+    "machine": 0,
+    "files": 0,
     "config": 1,
     "stages": 1,
     "summary": 1,
@@ -41,6 +44,7 @@ LAYERS = {
     "annotate": 2,
     "clips": 2,
     "console": 2,
+    "asking": 3,
     "observing": 3,
     "resume": 3,
     "pipeline": 3,
@@ -53,13 +57,15 @@ LAYERS = {
     "enrolling": 3,
     "calibration": 3,
     "demo": 3,
+    "batch": 3,
+    "bench": 3,
     "evaluation": 3,
     "cli": 4,
     "__main__": 5,
 }
 OWNERS = {
-    "torch": {"model", "classifier", "training", "enrolling"},
-    "av": {"source", "live", "annotate", "clips", "cutting", "demo", "evaluation"},
+    "torch": {"model", "classifier", "training", "enrolling", "bench"},
+    "av": {"source", "live", "annotate", "clips", "cutting", "demo", "evaluation", "bench"},
 }
 HEAVY = ("torch", "torchvision", "cv2", "av", "pydantic", "numpy", "rich")
 
@@ -132,6 +138,8 @@ def test_the_layer_test_sees_an_arrow_that_points_up(tmp_path: Path) -> None:
         ["model", "info", "--help"],
         ["demo", "--help"],
         ["review", "--help"],
+        ["batch", "--help"],
+        ["bench", "--help"],
     ],
 )
 def test_help_is_instant(arguments: list[str]) -> None:

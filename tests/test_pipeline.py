@@ -77,9 +77,10 @@ def test_events_do_not_depend_on_the_batch_size(clip: Path, tmp_path: Path, batc
 
 
 def test_batches_are_filled_with_looks_that_need_the_network(clip: Path, tmp_path: Path) -> None:
-    summary, _ = run_on([clip], tmp_path / "log.jsonl", classifier={"batch": 4}, gate={"threshold": 0.05})
+    how: dict[str, Any] = {"classifier": {"batch": 4}, "gate": {"threshold": 0.05}, "sampler": {"adaptive": False}}
+    summary, _ = run_on([clip], tmp_path / "log.jsonl", **how)
     network = color_network()
-    config = check_config(RunConfig, {"classifier": {"batch": 4}, "gate": {"threshold": 0.05}}, origin="test")
+    config = check_config(RunConfig, how, origin="test")
     with EventLog(tmp_path / "again.jsonl", "0" * 24) as log:
         run([str(clip)], network, config=config, log=log)
     assert isinstance(network.classifier, ColorClassifier)
@@ -92,8 +93,9 @@ def test_batches_are_filled_with_looks_that_need_the_network(clip: Path, tmp_pat
 
 def test_still_looks_keep_the_events_of_a_still_picture(tmp_path: Path) -> None:
     still = still_clip(tmp_path / "still.mp4")
-    gated, with_gate = run_on([still], tmp_path / "gated.jsonl")
-    free, without = run_on([still], tmp_path / "free.jsonl", gate={"enabled": False})
+    plain: dict[str, Any] = {"sampler": {"adaptive": False}}
+    gated, with_gate = run_on([still], tmp_path / "gated.jsonl", **plain)
+    free, without = run_on([still], tmp_path / "free.jsonl", gate={"enabled": False}, **plain)
     assert gated.count("still_looks") > gated.count("looks") / 2
     assert free.count("still_looks") == 0
     spans = [

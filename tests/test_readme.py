@@ -152,9 +152,10 @@ def test_no_link_is_dead(page: Path) -> None:
     assert not dead
 
 
-def test_the_picture_is_small() -> None:
-    (picture,) = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
-    assert (ROOT / picture).stat().st_size < 300_000
+def test_the_pictures_are_small() -> None:
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    assert pictures
+    assert all((ROOT / picture).stat().st_size < 300_000 for picture in pictures)
 
 
 def test_the_readme_says_which_network_the_demos_model_is() -> None:

@@ -88,16 +88,21 @@ def test_a_run_that_is_stopped_again_and_again_becomes_the_whole_log(
     assert Run(clips, log, resume=True).content == whole.content
 
 
-@pytest.mark.parametrize(("kept", "most_looks"), [("checkpoint", 60), ("finished", 12), ("run_end", 0)])
+@pytest.mark.parametrize(
+    ("adaptive", "kept", "most_looks"),
+    [(False, "checkpoint", 60), (False, "finished", 12), (False, "run_end", 0), (True, "finished", 6)],
+)
 def test_the_network_does_not_look_again_at_what_is_in_the_log(
-    clips: list[Path], whole: Run, tmp_path: Path, kept: str, most_looks: int
+    clips: list[Path], tmp_path: Path, adaptive: bool, kept: str, most_looks: int
 ) -> None:
     """`kept`: the last record that is there, by type or state."""
+    how = {"sampler": {"adaptive": adaptive}}
+    whole = Run(clips, tmp_path / "whole.jsonl", **how)
     lines = whole.content.splitlines(keepends=True)
     last = max(n for n, r in enumerate(records(whole.content)) if kept in (r["type"], r.get("state")))
     if kept == "finished":
         last = min(n for n, r in enumerate(records(whole.content)) if r.get("state") == "finished")
-    again = resumed(clips, tmp_path / "log.jsonl", b"".join(lines[: last + 1]))
+    again = resumed(clips, tmp_path / "log.jsonl", b"".join(lines[: last + 1]), **how)
     assert again.content == whole.content
     assert again.looks <= most_looks < whole.looks
     assert again.summary.is_resumed

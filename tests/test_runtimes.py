@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -185,9 +189,11 @@ def test_only_the_first_run_with_a_model_converts_it(cache: Path, monkeypatch: p
     model = replace(tiny_model(), digest="e" * 64)
     picture = np.zeros((64, 96, 3), np.uint8)
     first = classifier_of(model, "openvino").classify([picture])
-    assert [file.name for file in cache.glob("e*")] == [f"{'e' * 32}-dense-{conversion.VERSION}.onnx"]
-    monkeypatch.setattr(conversion, "_convert", lambda network, name: pytest.fail("converted again"))
-    assert classifier_of(model, "openvino").classify([picture]) == first
+    digest = conversion.network_digest(model.network)[:32]
+    assert [file.name for file in cache.glob(f"{digest}*")] == [f"{digest}-dense-box-{conversion.VERSION}.onnx"]
+    monkeypatch.setattr(conversion, "_convert", lambda network, name, cut: pytest.fail("converted again"))
+    recalibrated = replace(model, digest="0" * 64)
+    assert classifier_of(recalibrated, "openvino").classify([picture]) == first
 
 
 @NEED_OPENVINO
@@ -214,6 +220,91 @@ def test_an_exported_network_gives_the_very_maps_of_the_model(model: Model, tmp_
         expected = network(torch.from_numpy(picture))
     for found, wanted in zip(dense(picture).values(), expected, strict=True):
         np.testing.assert_allclose(found, wanted.numpy(), rtol=1e-2, atol=1e-2)
+
+
+def test_threads_may_share_a_classifier(classifier: DenseClassifier, pictures: list[Pixels]) -> None:
+    some = pictures[:4]
+    expected = [classifier.classify([picture])[0] for picture in some]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda picture: classifier.classify([picture])[0], some * 4))
+    assert found == expected * 4
+
+
+@NEED_OPENVINO
+def test_threads_may_convert_side_by_side(cache: Path) -> None:
+    models = [replace(tiny_model(seed=seed), digest="d" * 64) for seed in (5, 6)]
+    picture = np.zeros((64, 96, 3), np.uint8)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda model: classifier_of(model, "openvino").runtime.dense([picture]), models))
+    assert len(found) == 2
+
+
+_ENDINGS = """
+import os, sys, threading, time
+import numpy as np
+from tiny import tiny_model
+from streamfilter.classifier import make_classifier
+from streamfilter.config import ClassifierConfig
+runtime, way = sys.argv[1:]
+config = ClassifierConfig(runtime=runtime, device="cpu", precision="float32", threads=2)
+classifier = make_classifier(tiny_model(), config)
+pictures = [np.zeros((224, 384, 3), np.uint8)] * 4
+classifier.classify(pictures)
+def look_for_ever():
+    while True:
+        classifier.classify(pictures)
+if way == "thread":
+    threading.Thread(target=look_for_ever, daemon=True).start()
+    time.sleep(0.3)
+elif way == "in flight":
+    for request in classifier.runtime._requests["dense"]:
+        request.start_async({0: pictures[0][None]})
+elif way == "fork":
+    child = os.fork()
+    if not child:
+        try:
+            classifier.classify(pictures)
+        except RuntimeError as error:
+            sys.exit(0 if "forked" in str(error) else 1)
+        sys.exit(1)
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("way", ["thread", "in flight", "fork"])
+def test_a_program_may_end_in_the_midst_of_a_picture(runtime: str, way: str) -> None:
+    if way == "in flight" and runtime != "openvino":
+        pytest.skip("only OpenVINO has requests")
+    command = [sys.executable, "-W", "ignore", "-c", _ENDINGS, runtime, way]
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=300, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@NEED_OPENVINO
+def test_a_runtime_can_be_used_again_after_it_was_interrupted(model: Model, pictures: list[Pixels]) -> None:
+    runtime = classifier_of(model, "openvino").runtime
+    expected = runtime.dense(pictures[:1])[0].logits
+    with pytest.raises(AttributeError):
+        runtime.dense([*pictures[:2], None])  # type: ignore[list-item]
+    for request in runtime._requests["dense"]:  # type: ignore[attr-defined]
+        request.wait()
+    assert torch.equal(runtime.dense(pictures[:1])[0].logits, expected)
+
+
+@NEED_OPENVINO
+def test_what_reports_the_use_of_openvino_is_not_even_imported() -> None:
+    code = """
+import sys
+from streamfilter.classifier.runtimes.with_openvino import import_openvino
+import_openvino().Core()
+print([name for name in sys.modules if "telemetry" in name or "ovc" in name])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_model_export_leaves_what_is_there_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

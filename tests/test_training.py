@@ -26,9 +26,11 @@ from streamfilter.config import ClassifierConfig, TrainConfig
 from streamfilter.console import Console, Progress
 from streamfilter.errors import ConfigError, DatasetError, ModelError
 from streamfilter.model import NetworkShape, build_network, load_model, model_info, save_model
+from streamfilter.model.device import choose_compute
 from streamfilter.training import batches as batches_module
 from streamfilter.training.backbone import load_backbone
 from streamfilter.training.batches import FreshScenes, KeptScenes, compose_batch, keep_scenes
+from streamfilter.training.frozen import frozen_maps
 from streamfilter.training.loop import Plan, Trainer, set_training_mode
 from streamfilter.training.loop import Progress as TrainingProgress
 from streamfilter.training.refit import refit_on
@@ -460,9 +462,8 @@ def test_kept_scenes_are_each_seen_once_an_epoch_and_pass_only_what_is_tuned(
     torch.manual_seed(0)
     network = build_network(NetworkShape("resnet18", 1, reduced=8, embedding=8)).eval()
     seeds, heard = range(50, 60), []
-    maps, tops, facts = keep_scenes(
-        network, gray_scene, seeds, tmp_path / "k", with_tops=with_tops, autocast=nullcontext, advance=heard.append
-    )
+    look = frozen_maps(network, choose_compute("cpu", "float32", threads=1))
+    maps, tops, facts = keep_scenes(look, gray_scene, seeds, tmp_path / "k", with_tops=with_tops, advance=heard.append)
     assert (tops is not None) == with_tops
     kept = KeptScenes(maps, facts, batch=4, seed=0, none=1, tops=tops)
     assert (sum(heard), kept.steps, kept.grid) == (10, 3, (4, 6))

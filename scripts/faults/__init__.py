@@ -8,6 +8,7 @@ kills.py     kill -9 at random moments
 disk.py      a disk that is full
 outages.py   receivers of the log that fail
 media.py     damaged videos, which drawn.py draws, mutants.py damages and reader.py reads
+tools.py     the same, and damaged logs, through clips, annotate, cut, export, report
 soak.py      a loop, for hours
 fuzz.py      the parsers in parsers.py, coverage-guided
 """

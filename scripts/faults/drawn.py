@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -10,6 +11,7 @@ from typing import cast
 import av
 import numpy as np
 from av import FFmpegError
+from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -32,7 +34,11 @@ PAIRS = {
 }
 """Name of the clip and FFmpeg's name of its encoder; one that is not there is left out."""
 
+SOUND = {"h264.mp4": "aac", "mjpeg.mov": "pcm_s16le", "vp9.mkv": "flac", "vp8.webm": "libopus", "h264.ts": "mp2"}
+"""What the clips that have sound have it in."""
+
 WIDTH, HEIGHT, RATE_HZ, SECONDS = 64, 48, 25, 2
+SOUND_HZ, SOUND_BLOCK = 48_000, 960
 _OPTIONS = {
     "libx264": {"preset": "ultrafast"},
     "libx265": {"preset": "ultrafast", "x265-params": "log-level=none:pools=1:frame-threads=1"},
@@ -63,11 +69,29 @@ def _draw(path: Path, codec: str) -> None:
         stream.width, stream.height = WIDTH, HEIGHT
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.codec_context.gop_size = 10
+        sound = None
+        if path.name in SOUND:
+            sound = cast(AudioStream, container.add_stream(SOUND[path.name], rate=SOUND_HZ, layout="mono"))
         for index in range(SECONDS * RATE_HZ):
             frame = av.VideoFrame.from_ndarray(_picture(index), format="rgb24").reformat(format=stream.pix_fmt)
             frame.pts, frame.time_base = index, Fraction(1, RATE_HZ)
             container.mux(stream.encode(frame))
+            if sound is not None:
+                for block in _sounds(index):
+                    container.mux(sound.encode(block))
         container.mux(stream.encode(None))
+        if sound is not None:
+            container.mux(sound.encode(None))
+
+
+def _sounds(index: int) -> Iterator[av.AudioFrame]:
+    """The sound while one picture is shown: a tone."""
+    blocks = SOUND_HZ // RATE_HZ // SOUND_BLOCK
+    for number in range(index * blocks, (index + 1) * blocks):
+        phase = 2 * np.pi * 440 / SOUND_HZ * np.arange(number * SOUND_BLOCK, (number + 1) * SOUND_BLOCK)
+        block = av.AudioFrame.from_ndarray((9000 * np.sin(phase)).astype(np.int16)[None], format="s16", layout="mono")
+        block.sample_rate, block.pts, block.time_base = SOUND_HZ, number * SOUND_BLOCK, Fraction(1, SOUND_HZ)
+        yield block
 
 
 def _picture(index: int) -> NDArray[np.uint8]:

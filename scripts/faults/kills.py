@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,13 @@ from typing import Any
 from faults.process import Ended
 from faults.subject import Subject
 from faults.tally import Tally, Trials
+from streamfilter.clips.shelf import LIST
 
 CALLS = {"write": 80, "fsync": 40, "replace": 2, "ftruncate": 1}
 """What changes files, and up to which of its calls a run is killed in the middle of one; as often as at any moment."""
 
 VIDEOS_IN = 5
-"""One run of so many writes annotated videos as well."""
+"""One run of so many writes annotated videos as well, and another one clips with all that goes with them."""
 
 
 def run(subject: Subject, trials: Trials) -> Tally:
@@ -37,6 +40,32 @@ def run(subject: Subject, trials: Trials) -> Tally:
     return tally
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What a run writes: its log, and in these folders, where they are given, videos and clips."""
+
+    log: Path
+    annotate: Path | None = None
+    clips: Path | None = None
+
+    def arguments(self, subject: Subject, *, resume: bool) -> list[str]:
+        return subject.arguments(self.log, resume=resume, annotate=self.annotate, clips=self.clips)
+
+    def files(self) -> dict[str, bytes]:
+        """All that is there, by its place."""
+        folders = [folder for folder in (self.annotate, self.clips) if folder is not None and folder.is_dir()]
+        found = {f"{at.parent.name}/{at.name}": at.read_bytes() for folder in folders for at in folder.iterdir()}
+        return {name: content for name, content in found.items() if not name.endswith(LIST)} | {
+            "log": self.log.read_bytes() if self.log.exists() else b""
+        }
+
+    def clear(self) -> None:
+        self.log.unlink(missing_ok=True)
+        for folder in (self.annotate, self.clips):
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 class _Campaign:
     """The run that is under way, and what came of those before it."""
 
@@ -44,46 +73,64 @@ class _Campaign:
         self._subject = subject
         self._trials = trials
         self._tally = tally
-        self._log, self._videos = subject.folder / "killed.jsonl", subject.folder / "killed"
-        self._annotate: Path | None = None
+        self._whole: dict[_Asked, dict[str, bytes]] = {}
+        self._asked = self._kinds("killed")[0]
         self.is_under_way = False
 
     def kill(self, number: int, chance: random.Random) -> bool:
         """Let the run go on, or begin one, and kill it. False when it was done before: then it is compared."""
         if not self.is_under_way:
-            _clear(self._log, self._videos)
-            self._annotate = self._videos if chance.randrange(VIDEOS_IN) == 0 else None
-        arguments = self._subject.arguments(self._log, resume=self.is_under_way, annotate=self._annotate)
-        ended = _killed(self._subject, arguments, chance)
+            plain, videos, clips = self._kinds("killed")
+            self._asked = {0: videos, 1: clips}.get(chance.randrange(VIDEOS_IN), plain)
+            self._asked.clear()
+        ended = _killed(self._subject, self._asked.arguments(self._subject, resume=self.is_under_way), chance)
         self.is_under_way = ended.was_killed
         if not ended.was_killed:
             self._compare(ended, number)
-        elif self._log.exists() and not self._log.read_bytes().endswith(b"\n"):
-            self._tally.counts["torn last lines"] += 1
+        elif not self._asked.files()["log"].endswith(b"\n"):
+            self._tally.counts["torn or missing last lines"] += 1
         return ended.was_killed
 
     def finish(self, number: int) -> None:
         """Resume to the end and compare."""
-        arguments = self._subject.arguments(self._log, resume=True, annotate=self._annotate)
         self.is_under_way = False
-        self._compare(self._subject.start(arguments).ended(), number)
+        self._compare(self._subject.start(self._asked.arguments(self._subject, resume=True)).ended(), number)
 
     def _compare(self, ended: Ended, number: int) -> None:
         counts = self._tally.counts
         counts["runs compared"] += 1
+        counts["runs with videos compared"] += self._asked.annotate is not None
+        counts["runs with clips compared"] += self._asked.clips is not None
         if ended.code != self._subject.code:
             counts["broken logs"] += 1
             self._tally.found(self._trials, number, f"exit code {ended.code}: {ended.said[-300:]}")
             return
-        if self._log.read_bytes() != self._subject.log:
-            counts["different logs"] += 1
+        wanted, there = self._undisturbed(), self._asked.files()
+        differ = sorted(name for name in wanted | there if wanted.get(name) != there.get(name))
+        if differ:
+            counts["different results"] += 1
             kept = self._subject.folder / f"different-{number}.jsonl"
-            kept.write_bytes(self._log.read_bytes())
-            self._tally.found(self._trials, number, f"the log differs, see {kept}")
-        if self._annotate is not None:
-            counts["runs with videos compared"] += 1
-            for problem in _wrong_videos(self._subject, self._annotate):
-                self._tally.found(self._trials, number, problem)
+            kept.write_bytes(there["log"])
+            self._tally.found(self._trials, number, f"these differ, for the log see {kept}: {differ}")
+
+    def _undisturbed(self) -> dict[str, bytes]:
+        """All that a run of this kind leaves that nobody kills."""
+        if self._asked not in self._whole:
+            kind = self._kinds("killed").index(self._asked)
+            asked = self._kinds("whole")[kind]
+            asked.clear()
+            self._subject.start(asked.arguments(self._subject, resume=False)).ended()
+            self._whole[self._asked] = {
+                name.replace(f"{asked.log.stem}-", f"{self._asked.log.stem}-"): content
+                for name, content in asked.files().items()
+            }
+        return self._whole[self._asked]
+
+    def _kinds(self, name: str) -> tuple[_Asked, _Asked, _Asked]:
+        """A run for its log alone, one with videos, one with clips."""
+        folder = self._subject.folder
+        log = folder / f"{name}.jsonl"
+        return _Asked(log), _Asked(log, annotate=folder / f"{name}-videos"), _Asked(log, clips=folder / f"{name}-clips")
 
 
 def _killed(subject: Subject, arguments: list[str], chance: random.Random) -> Ended:
@@ -120,23 +167,3 @@ def _die_in(name: str, number: int, share: float) -> None:
         return None
 
     setattr(os, name, deadly)
-
-
-def _wrong_videos(subject: Subject, annotate: Path) -> list[str]:
-    there = {path.name for path in annotate.iterdir()} if annotate.is_dir() else set()
-    whole = subject.folder / "whole"
-    if not whole.is_dir():
-        log = subject.folder / "annotated.jsonl"
-        subject.start(subject.arguments(log, annotate=whole)).ended()
-    wanted = {path.name: path.read_bytes() for path in whole.iterdir()}
-    if there != set(wanted):
-        return [f"videos {sorted(there)}, not {sorted(wanted)}"]
-    return [f"video {name} differs" for name in sorted(there) if (annotate / name).read_bytes() != wanted[name]]
-
-
-def _clear(log: Path, videos: Path) -> None:
-    log.unlink(missing_ok=True)
-    if videos.is_dir():
-        for path in videos.iterdir():
-            path.unlink()
-        videos.rmdir()

@@ -1,4 +1,4 @@
-"""A process that reads one file after the other with a network that costs nothing, and what becomes of it.
+"""A process that does one command after the other with a network that costs nothing, and what becomes of it.
 
 It is replaced when it crashes or hangs.
 """
@@ -63,12 +63,29 @@ class Reader:
     def __exit__(self, *error: object) -> None:
         self._end()
 
+    @property
+    def log(self) -> Path:
+        """Where the log of what is read goes."""
+        return self._folder / "log.jsonl"
+
     def read(self, path: Path, *, annotate: bool) -> Outcome | str:
-        """The outcome, or in a word what became of the process."""
+        """A whole run over one file: the outcome, or in a word what became of the process."""
+        more = [f"--annotate={self._folder / 'annotated.mp4'}"] if annotate else []
+        return self.call([*self.run_arguments(path), *more], path)
+
+    def run_arguments(self, path: Path) -> list[str]:
+        """The command of a plain run over one file."""
+        from streamfilter.demo.runner import MODEL
+
+        settings = [f"--set={setting}" for setting in _SETTINGS]
+        return ["run", str(path), "--model", str(MODEL), "--events", str(self.log), "--force", "-q", *settings]
+
+    def call(self, arguments: list[str], path: Path) -> Outcome | str:
+        """Any command about `path`: the outcome, or in a word what became of the process."""
         self._since += 1
         word = "hangs"
         try:
-            self._mine.send((str(path), annotate))
+            self._mine.send((arguments, str(path)))
             if self._mine.poll(DEADLINE_S):
                 self._last = self._mine.recv()
                 return self._last
@@ -129,27 +146,22 @@ def _work(pipe: Connection, folder: Path) -> None:
     faulthandler.register(signal.SIGUSR1, said)
     while True:
         try:
-            path, annotate = pipe.recv()
+            arguments, path = pipe.recv()
         except EOFError:
             return
         os.ftruncate(said, 0)
         os.lseek(said, 0, os.SEEK_SET)
-        pipe.send(_read(Path(path), folder, said, annotate=annotate))
+        pipe.send(_done(arguments, Path(path), folder / "log.jsonl", said))
 
 
-def _read(path: Path, folder: Path, said: int, *, annotate: bool) -> Outcome:
+def _done(arguments: list[str], path: Path, log: Path, said: int) -> Outcome:
     from streamfilter.cli.main import exit_code
-    from streamfilter.demo.runner import MODEL
 
-    log, video = folder / "log.jsonl", folder / "annotated.mp4"
-    more = [f"--annotate={video}"] if annotate else []
-    settings = [f"--set={setting}" for setting in _SETTINGS]
-    code = exit_code(["run", str(path), "--model", str(MODEL), "--events", str(log), "--force", "-q", *more, *settings])
+    code = exit_code(arguments)
     os.lseek(said, 0, os.SEEK_SET)
     text = os.read(said, 1 << 20).decode("utf-8", "replace")
-    return Outcome(
-        code, text, log.read_bytes(), _is_decodable(path), _rss_mib(), threading.active_count(), _open_files()
-    )
+    content = log.read_bytes() if log.exists() else b""
+    return Outcome(code, text, content, _is_decodable(path), _rss_mib(), threading.active_count(), _open_files())
 
 
 def _is_decodable(path: Path) -> bool:

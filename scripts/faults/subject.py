@@ -23,6 +23,7 @@ _SETTINGS = (
     *("rejector.none_class=1", "rejector.max_softmax=0.06", "rejector.mahalanobis=1e9", "gate.threshold=0.02"),
     *("smoother.onset_s=0.3", "smoother.steady=0.3", "annotate.preset=ultrafast"),
 )
+_CLIPS = ("--set=clips.thumbnail=true", "--set=clips.annotated=true", "--set=clips.pre_roll_s=1")
 _HEAVY = ("streamfilter.cli.job", "streamfilter.classifier", "streamfilter.model", "streamfilter.rejector")
 
 
@@ -49,11 +50,14 @@ class Subject:
 
         return streamfilter(arguments, said=self.folder / "said.txt", before=prepare)
 
-    def arguments(self, log: Path, *, resume: bool = False, annotate: Path | None = None) -> list[str]:
-        """The command line of the run with its log at `log`."""
+    def arguments(
+        self, log: Path, *, resume: bool = False, annotate: Path | None = None, clips: Path | None = None
+    ) -> list[str]:
+        """The command line of the run with its log at `log`; with clips its log is another one."""
         more = [f"--set={setting}" for setting in _SETTINGS]
         more += ["--resume"] if resume else []
         more += [f"--annotate={annotate}"] if annotate is not None else []
+        more += [f"--clips={clips}", *_CLIPS] if clips is not None else []
         return [
             "run",
             *map(str, self.sources),

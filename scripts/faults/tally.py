@@ -11,12 +11,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Trials:
-    """`count` faults, each from a random source of its own, so that any of them can be repeated alone."""
+    """`count` faults, each from a random source of its own, so that any of them can be repeated alone.
+
+    Between two of them is a pause of `pause_s`.
+    """
 
     count: int
     seed: int
     minutes: float | None
     say: Callable[[str], None]
+    pause_s: float = 0.0
 
     def __iter__(self) -> Iterator[tuple[int, random.Random]]:
         end_s = None if self.minutes is None else time.monotonic() + 60 * self.minutes
@@ -26,6 +30,8 @@ class Trials:
                 return
             if number and number % 20 == 0:
                 self.say(f"{number} of {self.count} trials done")
+            if number:
+                time.sleep(self.pause_s)
             yield number, random.Random(f"{self.seed}/{number}")
 
 

@@ -55,6 +55,10 @@ class Watched:
         """How many there are now."""
         return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
 
+    def files(self) -> int:
+        """How many it has open now."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, float]:
         """Send a signal; exit code and seconds until the end."""
         began_s = time.monotonic()

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from itertools import chain
 from pathlib import Path
 
 from streamfilter.annotate.draw import Painter
 from streamfilter.annotate.mp4 import Mp4Writer
 from streamfilter.annotate.tracks import Span, SplicedTracks
-from streamfilter.annotate.video import fitted
+from streamfilter.annotate.video import Shown, shown
 from streamfilter.config import AnnotateConfig, SourceConfig
 from streamfilter.errors import SourceError
 from streamfilter.intervals import union
 from streamfilter.source import open_source
-from streamfilter.types import Event, Frame, Gap
+from streamfilter.source.patience import patiently
+from streamfilter.stages import Source
+from streamfilter.types import Event
 
 
 def spans_around(events: Sequence[Event], *, lead_s: float, trail_s: float, end_s: float | None) -> list[Span]:
@@ -47,38 +49,37 @@ def annotate_spans(
         first = next(frames, None)
         if first is None:
             raise SourceError(f"no picture of {name} lies in what was asked for; is it the video of this log?")
-        size = first[0].picture.width, first[0].picture.height
+        height, width = first[0].pixels.shape[:2]
+        size = width, height
         bounds = bounds_s or (spans[0][0], spans[-1][1])
         painter = Painter(events, *size, bounds_s=bounds, timeline=config.timeline)
         tracks = stack.enter_context(SplicedTracks(name, spans))
         base = first[0].time_base
         writer = stack.enter_context(Mp4Writer(out, size, base, rate_hz=None, sound=tracks, config=config))
-        for frame, time_s in chain([first], frames):
-            pixels = fitted(frame.picture, *size)
-            painter.paint(pixels, frame.time_s)
-            writer.write(pixels, round(time_s / base))
-            watch(frame.time_s)
+        for picture, time_s in chain([first], frames):
+            painter.paint(picture.pixels, picture.time_s)
+            writer.write(picture.pixels, round(time_s / base))
+            watch(picture.time_s)
 
 
-def _frames(name: str, spans: Sequence[Span]) -> Generator[tuple[Frame, float]]:
+def _frames(name: str, spans: Sequence[Span]) -> Generator[tuple[Shown, float]]:
     """Every frame of the spans with its time in the result; a span without a picture is passed over."""
-    before_s = 0.0
+    before_s, size = 0.0, None
     for start_s, end_s in spans:
-        with _source(name, start_s, end_s) as frames:
-            for frame in frames:
-                yield frame, before_s + frame.time_s - start_s
+        part = SourceConfig(start_s=start_s, end_s=end_s)
+        with (
+            open_source(name, part) as source,
+            patiently(_shown(source, size), source.counts, part.limits, name=name) as pictures,
+        ):
+            for picture in pictures:
+                size = size or (picture.pixels.shape[1], picture.pixels.shape[0])
+                yield picture, before_s + picture.time_s - start_s
         before_s += end_s - start_s
 
 
-@contextmanager
-def _source(name: str, start_s: float, end_s: float) -> Iterator[Iterator[Frame]]:
-    with open_source(name, SourceConfig(start_s=start_s, end_s=end_s)) as source:
-
-        def shown() -> Iterator[Frame]:
-            try:
-                yield from (item for item in source.frames() if not isinstance(item, Gap))
-            except SourceError:
-                if source.counts.frames:
-                    raise
-
-        yield shown()
+def _shown(source: Source, size: tuple[int, int] | None) -> Iterator[Shown]:
+    try:
+        yield from shown(source, size)
+    except SourceError:
+        if source.counts.frames:
+            raise

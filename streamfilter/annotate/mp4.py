@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
@@ -20,6 +19,7 @@ from av.video.stream import VideoStream
 from streamfilter.annotate.run_mark import run_mark
 from streamfilter.config import AnnotateConfig
 from streamfilter.errors import SinkError
+from streamfilter.files import part_of, sync
 from streamfilter.types import Pixels
 
 HD_LINES = 577
@@ -68,7 +68,7 @@ class Mp4Writer:
         run_id: str | None = None,
     ) -> None:
         self._path = path
-        self._partial = path.with_name(path.name + ".part")
+        self._partial = part_of(path)
         self._sound = sound
         self._time_base = time_base
         self._is_hd = size[1] >= HD_LINES
@@ -147,8 +147,7 @@ class Mp4Writer:
             for packet in self._sound.until(None):
                 self._container.mux(packet)
             self._container.close()
-            with self._partial.open("rb") as file:
-                os.fsync(file.fileno())  # or after a power cut the name could be there without the video
+            sync(self._partial)
             self._partial.replace(self._path)
         except (FFmpegError, OSError) as error:
             raise self._failure(error) from None

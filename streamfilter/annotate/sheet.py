@@ -16,6 +16,7 @@ from streamfilter.annotate.timeline import clock_text
 from streamfilter.annotate.video import fitted
 from streamfilter.config import SourceConfig
 from streamfilter.errors import SinkError, SourceError
+from streamfilter.files import write_file
 from streamfilter.source import open_source
 from streamfilter.types import Event, Gap, Pixels
 
@@ -61,7 +62,7 @@ def write_png(pixels: Pixels, path: Path) -> None:
     if not done:
         raise SinkError(f"cannot write {path}: a picture of {pixels.shape[1]}×{pixels.shape[0]} is too large for a PNG")
     try:
-        path.write_bytes(data.tobytes())
+        write_file(path, data.tobytes())
     except OSError as error:
         raise SinkError(f"cannot write {path}: {error.strerror}; check the folder and its free space") from None
 

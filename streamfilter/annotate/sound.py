@@ -12,7 +12,9 @@ from av import AudioFrame, AudioResampler, FFmpegError, Packet
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 
+from streamfilter.annotate.holding import holds
 from streamfilter.config import SourceLimits
+from streamfilter.source.demuxing import demuxed
 from streamfilter.source.opening import container_start, open_container
 
 COPIED = frozenset({"aac", "mp3", "opus"})
@@ -48,7 +50,7 @@ class Sound:
         stream = self._stream
         if stream is None or stream.time_base is None or not stream.codec_context.sample_rate:
             return
-        if stream.codec_context.name in COPIED:
+        if stream.codec_context.name in COPIED and holds(output.format.name, stream):
             self._packets = self._copied(stream, output.add_stream_from_template(stream))
         else:
             rate = stream.codec_context.sample_rate
@@ -100,19 +102,18 @@ class Sound:
             yield from resampler.resample(None)
 
     def _readable(self, source: AudioStream) -> Iterator[Packet[AudioStream]]:
-        """Packets of the wanted part, with their times moved to begin at 0; a file that ends badly just ends."""
+        """Packets of the wanted part, with their times moved to begin at 0."""
         offset = round(self._begin / (source.time_base or 1))
-        with suppress(FFmpegError):
-            for packet in self._container.demux(source):
-                if packet.pts is None or packet.is_corrupt:
-                    continue
-                packet.pts -= offset
-                packet.dts = packet.pts if packet.dts is None else packet.dts - offset
-                if packet.pts < 0 and self._is_cut:
-                    continue
-                if self._length_s is not None and _time_s(packet) >= self._length_s:
-                    return
-                yield packet
+        for packet in demuxed(self._container, source):
+            if packet.pts is None or packet.is_corrupt:
+                continue
+            packet.pts -= offset
+            packet.dts = packet.pts if packet.dts is None else packet.dts - offset
+            if packet.pts < 0 and self._is_cut:
+                continue
+            if self._length_s is not None and _time_s(packet) >= self._length_s:
+                return
+            yield packet
 
 
 def _time_s(packet: Packet[AudioStream]) -> float:

@@ -21,7 +21,9 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 
+from streamfilter.annotate.holding import holds
 from streamfilter.annotate.recoded import recoded
+from streamfilter.source.demuxing import demuxed
 from streamfilter.source.opening import container_start, open_container
 
 COPIED_SOUND = {
@@ -93,13 +95,13 @@ class SplicedTracks:
             return iter(())
         name = codec.codec.canonical_name  # a decoder has names of its own: srt, mp3float
         if isinstance(stream, SubtitleStream):
-            if name not in COPIED_TEXT.get(form, frozenset()):
+            if name not in COPIED_TEXT.get(form, frozenset()) or not holds(form, stream):
                 self.left_out.append(f"{name} subtitles")
                 return iter(())
             return self._texts(self._wanted(container, stream), output.add_stream_from_template(stream))
         assert isinstance(stream, AudioStream)
         packets = self._wanted(container, stream)
-        if name in COPIED_SOUND.get(form, frozenset({name})):
+        if name in COPIED_SOUND.get(form, frozenset({name})) and holds(form, stream):
             return self._sounds(packets, output.add_stream_from_template(stream))
         return recoded(packets, stream, output, self._spans)
 
@@ -112,14 +114,13 @@ class SplicedTracks:
             with suppress(FFmpegError):
                 container.seek(int((start + Fraction(self._spans[0][0] - RUN_UP_S)) * 1_000_000))
         end_s = self._spans[-1][1] if self._spans else 0.0
-        with suppress(FFmpegError):  # a file that ends badly just ends
-            for packet in container.demux(stream):
-                if packet.pts is None or packet.is_corrupt or packet.is_discard:
-                    continue
-                packet.pts = packet.dts = packet.pts - offset
-                if _time_s(packet) > end_s + RUN_UP_S:
-                    return
-                yield packet
+        for packet in demuxed(container, stream):
+            if packet.pts is None or packet.is_corrupt or packet.is_discard:
+                continue
+            packet.pts = packet.dts = packet.pts - offset
+            if _time_s(packet) > end_s + RUN_UP_S:
+                return
+            yield packet
 
     def _sounds(self, packets: Iterator[AnyPacket], target: Stream) -> Iterator[AnyPacket]:
         """Packets whose middle lies in a part that stays, one after the other without overlap."""

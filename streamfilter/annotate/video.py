@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 
@@ -16,8 +18,9 @@ from streamfilter.annotate.sound import Sound
 from streamfilter.config import AnnotateConfig, SourceConfig
 from streamfilter.errors import SourceError
 from streamfilter.source import open_source
+from streamfilter.source.patience import patiently
 from streamfilter.stages import Source
-from streamfilter.types import Event, Frame, Gap, Picture, Pixels
+from streamfilter.types import Event, Gap, Picture, Pixels
 
 
 def annotate_video(
@@ -37,40 +40,57 @@ def annotate_video(
     cannot be read, `SinkError` when `out` cannot be written.
     """
     part = part or SourceConfig()
-    with open_source(name, part) as source, closing(_frames(source)) as frames:
-        first = next(frames, None)
+    with ExitStack() as stack:
+        source = stack.enter_context(open_source(name, part))
+        pictures = stack.enter_context(patiently(shown(source), source.counts, part.limits, name=str(name)))
+        first = next(pictures, None)
         if first is None:
             raise SourceError(f"{name}: no picture to annotate; check start_s and end_s")
-        width, height = first.picture.width, first.picture.height
+        height, width = first.pixels.shape[:2]
         bounds = part.start_s, _end_s(source, events, part)
         painter = Painter(events, width, height, bounds_s=bounds, timeline=config.timeline)
-        with ExitStack() as stack:
-            sound = stack.enter_context(Sound(str(name), begin_s=part.start_s, end_s=part.end_s, limits=part.limits))
-            writer = stack.enter_context(
-                Mp4Writer(
-                    out,
-                    (width, height),
-                    first.time_base,
-                    rate_hz=source.facts.rate_hz,
-                    sound=sound,
-                    config=config,
-                    run_id=run_id,
-                )
+        sound = stack.enter_context(Sound(str(name), begin_s=part.start_s, end_s=part.end_s, limits=part.limits))
+        writer = stack.enter_context(
+            Mp4Writer(
+                out,
+                (width, height),
+                first.time_base,
+                rate_hz=source.facts.rate_hz,
+                sound=sound,
+                config=config,
+                run_id=run_id,
             )
-            for frame in chain([first], frames):
-                pixels = fitted(frame.picture, width, height)
-                painter.paint(pixels, frame.time_s)
-                writer.write(pixels, ticks(frame, first, begin_s=part.start_s))
-                watch(frame.time_s)
+        )
+        for picture in chain([first], pictures):
+            painter.paint(picture.pixels, picture.time_s)
+            writer.write(picture.pixels, ticks(picture, first, begin_s=part.start_s))
+            watch(picture.time_s)
 
 
-def ticks(frame: Frame, first: Frame, *, begin_s: float) -> int:
-    """When `frame` is shown, in units of the time base from `begin_s` on.
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """A frame to be drawn on: `(height, width, 3)` uint8 RGB, of the size of the first one unless told."""
 
-    Counted from the first frame, so that the distances between frames stay exactly those of the source.
+    time_s: float
+    time_base: Fraction
+    pixels: Pixels
+
+
+def shown(source: Source, size: tuple[int, int] | None = None) -> Iterator[Shown]:
+    """The frames of a source, of this width and height. Raises as `source.frames` does."""
+    for item in source.frames():
+        if not isinstance(item, Gap):
+            size = size or (item.picture.width, item.picture.height)
+            yield Shown(item.time_s, item.time_base, fitted(item.picture, *size))
+
+
+def ticks(picture: Shown, first: Shown, *, begin_s: float) -> int:
+    """When `picture` is shown, in units of the time base from `begin_s` on.
+
+    Counted from the first one, so that the distances between pictures stay exactly those of the source.
     """
     first_tick = round((first.time_s - begin_s) / first.time_base)
-    return first_tick + round((frame.time_s - first.time_s) / first.time_base)
+    return first_tick + round((picture.time_s - first.time_s) / first.time_base)
 
 
 def fitted(picture: Picture, width: int, height: int) -> Pixels:
@@ -83,12 +103,6 @@ def fitted(picture: Picture, width: int, height: int) -> Pixels:
     left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
     right, bottom = width - inner[0] - left, height - inner[1] - top
     return np.asarray(cv2.copyMakeBorder(pixels, top, bottom, left, right, cv2.BORDER_CONSTANT), np.uint8)
-
-
-def _frames(source: Source) -> Generator[Frame]:
-    for item in source.frames():
-        if not isinstance(item, Gap):
-            yield item
 
 
 def _end_s(source: Source, events: Sequence[Event], part: SourceConfig) -> float:

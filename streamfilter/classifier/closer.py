@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from streamfilter.classifier.runtimes import Runtime
-from streamfilter.model.closer import Closer, Cut
+from streamfilter.classifier.suppress import distinct
+from streamfilter.model.closer import Closer, Cut, Refiner
+from streamfilter.rejector.softmax import softmax
 from streamfilter.types import Pixels
 
 GROWN = 1.15
@@ -20,31 +23,133 @@ ALIASING = 0.6
 """A box that shrinks by more than this is averaged first: warping alone would alias."""
 
 
-class CloserLook:
-    """The closer look of one network. A picture's logits do not depend on other pictures."""
+MOST_REFINED = 6
+"""Places of a picture that a second, better fitting look is taken at."""
+REFINED_FLOOR = 0.05
+"""Probability of not being nothing, after the first look, from which on the second is taken."""
+SAME_PLACE_IOU = 0.6
+"""Boxes that overlap more than this, once they fit better, are one place."""
+LARGEST_STEP = 1.0
+"""A better box lies no farther away than this many cuts, and is no more times larger or smaller than e to this."""
 
-    def __init__(self, closer: Closer, runtime: Runtime) -> None:
-        self._closer, self._runtime = closer, runtime
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What the closer look saw in one picture.
+
+    `rows`: `(n,)`, which of the boxes that were asked for. `boxes`: `(n, 4)`, where it read them in the end.
+    `features`: `(n, F)` float32, mean and maximum there. `logits`: `(n, C+1)` float32, both opinions together.
+    """
+
+    rows: NDArray[np.intp]
+    boxes: NDArray[np.float64]
+    features: NDArray[np.float32]
+    logits: NDArray[np.float32]
+
+
+class CloserLook:
+    """The closer look of one network. What it says of a picture does not depend on other pictures.
+
+    `floor`: see `REFINED_FLOOR`.
+    """
+
+    def __init__(self, closer: Closer, runtime: Runtime, *, floor: float = REFINED_FLOOR) -> None:
+        self._closer, self._runtime, self._floor = closer, runtime, floor
         self._weight = closer.weight.double().numpy().T
         self._bias = closer.bias.double().numpy()
 
-    def blend(
+    def look(
         self,
         dense: Sequence[NDArray[np.float32]],
         pictures: Sequence[Pixels],
         boxes: Sequence[NDArray[np.float64]],
-    ) -> list[NDArray[np.float32]]:
-        """Logits `(n, C+1)` of the boxes of each picture, both opinions together.
+    ) -> list[Seen]:
+        """What is seen at the boxes of each picture.
 
-        `dense`: those of the dense pass. Boxes: `(n, 4)`, x, y, width, height in 0 to 1, one or more of each picture.
-        Pictures: `(H, W, 3)` uint8.
+        `dense`: their logits by the dense pass. Boxes: `(n, 4)`, x, y, width, height in 0 to 1, one or more of each
+        picture. Pictures: `(H, W, 3)` uint8.
         """
+        rows = [np.arange(len(own)) for own in boxes]
+        first = [self._seen(*one) for one in zip(rows, boxes, dense, self._read(pictures, boxes), strict=True)]
+        if self._closer.refiner is None:
+            return [seen for seen, _ in first]
+        return self._again(dense, pictures, first)
+
+    def _again(
+        self,
+        dense: Sequence[NDArray[np.float32]],
+        pictures: Sequence[Pixels],
+        first: Sequence[tuple[Seen, NDArray[np.float32]]],
+    ) -> list[Seen]:
+        """A second look at the places of each picture that could be something, where their boxes fit better."""
+        better = [self._better(seen, grid, picture) for (seen, grid), picture in zip(first, pictures, strict=True)]
+        some = [number for number, (rows, _) in enumerate(better) if len(rows)]
+        read = self._read([pictures[n] for n in some], [better[n][1] for n in some])
+        told = {
+            n: self._seen(*better[n], dense[n][better[n][0]], features)[0]
+            for n, features in zip(some, read, strict=True)
+        }
+        return [told[n] if n in told else _nothing(seen) for n, (seen, _) in enumerate(first)]
+
+    def _better(
+        self, seen: Seen, grid: NDArray[np.float32], picture: Pixels
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Which boxes are worth another look, likeliest first, and how they fit better."""
+        assert self._closer.refiner is not None
+        boxes = refined(seen.boxes, grid, self._closer.refiner, picture)
+        chances = 1 - softmax(seen.logits, 1.0)[:, -1]
+        kept = distinct(boxes, chances, iou=SAME_PLACE_IOU, most=MOST_REFINED)
+        rows = np.array([k for k in kept if chances[k] >= self._floor], np.intp)
+        return rows, boxes[rows]
+
+    def _read(self, pictures: Sequence[Pixels], boxes: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float32]]:
         side, cut = self._closer.side, self._closer.cut
         cuts = [[cut_out(picture, box, side, cut) for box in own] for picture, own in zip(pictures, boxes, strict=True)]
-        return [
-            blend(logits, features.astype(np.float64) @ self._weight + self._bias, self._closer)
-            for logits, features in zip(dense, self._runtime.close(cuts), strict=True)
-        ]
+        return self._runtime.close(cuts) if cuts else []
+
+    def _seen(
+        self,
+        rows: NDArray[np.intp],
+        boxes: NDArray[np.float64],
+        dense: NDArray[np.float32],
+        read: NDArray[np.float32],
+    ) -> tuple[Seen, NDArray[np.float32]]:
+        """What was read at boxes, and the grid that tells how they would fit better."""
+        features, grid = np.split(read, [len(self._weight)], axis=1)
+        logits = blend(dense, features.astype(np.float64) @ self._weight + self._bias, self._closer)
+        return Seen(rows, boxes, features, logits), grid
+
+
+def _nothing(seen: Seen) -> Seen:
+    none = slice(0, 0)
+    return Seen(seen.rows[none], seen.boxes[none], seen.features[none], seen.logits[none])
+
+
+def refined(
+    boxes: NDArray[np.float64], grid: NDArray[np.float32], refiner: Refiner, picture: Pixels
+) -> NDArray[np.float64]:
+    """Boxes `(n, 4)` of a picture that fit better what their cuts show, cut to the picture."""
+    moves = grid @ refiner.weight.numpy().T + refiner.bias.numpy()
+    moves = np.clip(moves.astype(np.float64), -LARGEST_STEP, LARGEST_STEP)
+    size = np.array([picture.shape[1], picture.shape[0]])
+    middle, reach = cut_region(boxes * np.tile(size, 2))
+    middle, wanted = middle + moves[:, :2] * reach, np.exp(moves[:, 2:]) * reach
+    upper, lower = ((middle + sign * wanted / 2) / size for sign in (-1, 1))
+    upper = np.clip(upper, 0.0, 1.0 - 1.0 / size)
+    return np.concatenate([upper, np.clip(lower, upper + 1.0 / size, 1.0) - upper], axis=1)
+
+
+def moves_to(boxes: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What a refiner should say of boxes `(n, 4)` whose logos are at `wanted`, `(n, 4)`, both in pixels: `(n, 4)`."""
+    middle, reach = cut_region(boxes)
+    return np.concatenate([(wanted[:, :2] + wanted[:, 2:] / 2 - middle) / reach, np.log(wanted[:, 2:] / reach)], axis=1)
+
+
+def cut_region(boxes: NDArray[np.float64], cut: Cut = "box") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Middle, and width and height, of what is cut out for boxes `(n, 4)` in pixels: `(n, 2)` each."""
+    reach = np.maximum(boxes[:, 2:], 1.0) * GROWN
+    reach = np.maximum(reach, reach.max(axis=1, keepdims=True) / (MOST_STRETCHED if cut == "box" else 1.0))
+    return boxes[:, :2] + boxes[:, 2:] / 2, reach
 
 
 def blend(dense: NDArray[np.float32], close: NDArray[np.float64], closer: Closer) -> NDArray[np.float32]:
@@ -57,9 +162,8 @@ def blend(dense: NDArray[np.float32], close: NDArray[np.float64], closer: Closer
 def cut_out(picture: Pixels, box: NDArray[np.float64], side: int, cut: Cut = "box") -> Pixels:
     """The surroundings of a box, `(side, side, 3)`; what lies outside the picture repeats its edge."""
     height, width = picture.shape[:2]
-    reach = np.maximum([box[2] * width, box[3] * height], 1.0) * GROWN
-    reach = np.maximum(reach, reach.max() / (MOST_STRETCHED if cut == "box" else 1.0))
-    left, top = (box[:2] + box[2:] / 2) * (width, height) - reach / 2
+    middle, reach = (part[0] for part in cut_region(box[None] * (width, height, width, height), cut))
+    left, top = middle - reach / 2
     zoom = side / reach
     across, down = np.where(zoom < ALIASING, zoom, 1.0)
     part = picture

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamfilter.classifier.closer import CloserLook
+from streamfilter.classifier.closer import CloserLook, Seen
 from streamfilter.classifier.enrolled import EnrolledFinder, Find
 from streamfilter.classifier.perturb import perturbed_logits
 from streamfilter.classifier.proposals import MOST_WINDOWS, Proposals, Proposer, fit_size
 from streamfilter.classifier.runtimes import Choice, choose_runtime
 from streamfilter.classifier.runtimes.with_torch import as_batch
+from streamfilter.classifier.sizes import by_size
 from streamfilter.classifier.suppress import suppress
 from streamfilter.classifier.windows import window_grid
 from streamfilter.config import ClassifierConfig
@@ -74,7 +75,12 @@ class DenseClassifier:
         return fit_size(width, height, self._short_side)
 
     def classify(self, pictures: Sequence[Pixels]) -> list[list[Candidate]]:
-        """Candidates of each picture, likeliest first. Pictures: `(H, W, 3)` uint8 RGB, at `analysis_size`."""
+        """Candidates of each picture, likeliest first. Pictures or parts: `(H, W, 3)` uint8 RGB, at `analysis_size`."""
+        if self._compute.device.type != "cpu":
+            return by_size(pictures, self._classify)
+        return self._classify(pictures)
+
+    def _classify(self, pictures: Sequence[Pixels]) -> list[list[Candidate]]:
         outputs = self.runtime.dense(pictures)
         proposals = self._looked_closer([self._proposer.propose(output) for output in outputs], pictures)
         return [self._read(*one) for one in zip(outputs, proposals, pictures, strict=True)]
@@ -106,7 +112,7 @@ class DenseClassifier:
         some = [number for number, one in enumerate(proposals) if len(one.windows)]
         if self._closer is None or not some:
             return proposals
-        looked = self._closer.blend(
+        looked = self._closer.look(
             [proposals[number].features.logits for number in some],
             [pictures[number] for number in some],
             [proposals[number].boxes for number in some],
@@ -114,14 +120,14 @@ class DenseClassifier:
         told = dict(zip(some, looked, strict=True))
         return [self._kept(one, told[n]) if n in told else one for n, one in enumerate(proposals)]
 
-    def _kept(self, proposals: Proposals, logits: NDArray[np.float32]) -> Proposals:
-        """The proposals that are still likely by these logits, likeliest first."""
-        chances = softmax(logits, self._temperature)[:, :-1]
-        best, boxes = chances.max(axis=1), proposals.boxes
-        kept = suppress(boxes, best, chances.argmax(axis=1), iou=self._config.nms_iou, most=self._config.max_candidates)
+    def _kept(self, proposals: Proposals, seen: Seen) -> Proposals:
+        """What is still likely by the closer look, likeliest first."""
+        chances = softmax(seen.logits, self._temperature)[:, :-1]
+        best, labels = chances.max(axis=1), chances.argmax(axis=1)
+        kept = suppress(seen.boxes, best, labels, iou=self._config.nms_iou, most=self._config.max_candidates)
         rows = np.array([k for k in kept if best[k] >= self._config.floor], np.intp)
-        features = replace(proposals.features, logits=logits).rows(rows)
-        return Proposals(proposals.windows[rows], boxes[rows], features)
+        features = replace(proposals.features.rows(seen.rows[rows]), logits=seen.logits[rows])
+        return Proposals(proposals.windows[seen.rows[rows]], seen.boxes[rows], features)
 
     def _added(self, finds: Sequence[Find], output: DenseOutput, picture: Pixels) -> list[Candidate]:
         """Candidates of enrolled labels; what is not the label is none of the above to them."""

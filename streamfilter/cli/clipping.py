@@ -65,14 +65,16 @@ def clip_sources(
 
 
 def _missing(name: str, result: SourceResult, settings: RunConfig, model: ModelFacts) -> list[tuple[str, Event]]:
-    """The events that have no clip yet, with their ids."""
+    """The events that have no clip yet, or not all that goes with it, with their ids."""
     if not result.events:
         return []
-    assert settings.clips.folder is not None
+    folder = settings.clips.folder
+    assert folder is not None
     content, config, suffix = fingerprint(name), settings.digest(), suffix_of(name)
     ids = [(records.identify_event(event, content, config, model.digest), event) for event in result.events]
-    return [
-        (event_id, event)
-        for event_id, event in ids
-        if not (settings.clips.folder / clip_name(event.label, event_id, suffix)).exists()
-    ]
+
+    def is_whole(event_id: str, event: Event) -> bool:
+        named = media(Path(clip_name(event.label, event_id, suffix)), settings.clips)
+        return all((folder / file).exists() for file in named.values())
+
+    return [(event_id, event) for event_id, event in ids if not is_whole(event_id, event)]

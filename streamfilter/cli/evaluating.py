@@ -17,6 +17,7 @@ from streamfilter.evaluation.compare import markdown
 from streamfilter.evaluation.document import document
 from streamfilter.evaluation.evaluate import Evaluation, Task, evaluate
 from streamfilter.evaluation.page import report_page
+from streamfilter.files import write_file
 
 __all__ = ["Outputs", "Task", "run_evaluation"]
 
@@ -75,7 +76,7 @@ def _refuse_existing(paths: Sequence[Path], *, force: bool) -> None:
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
+        write_file(path, text.encode())
     except OSError as error:
         raise SinkError(f"cannot write {path}: {error.strerror}; check the folder and its free space") from None
 

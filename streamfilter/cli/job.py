@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from streamfilter.allocation import share_arenas
 from streamfilter.annotate import annotate_video
 from streamfilter.cli.clipping import clip_sources, name_media
 from streamfilter.cli.live import are_feeds, run_live
@@ -41,6 +42,7 @@ class Job:
 
 def run_job(job: Job, console: Console, *, config: Path | None, overrides: Sequence[str]) -> int:
     """Do it; returns the exit code. Raises `StreamFilterError`."""
+    share_arenas()
     settings = load_config(RunConfig, config, overrides)
     if settings.sinks and job.events == "-":
         raise ConfigError(f"sinks ({', '.join(settings.sinks)}) read the event log: give --events FILE")
@@ -68,12 +70,11 @@ def run_job(job: Job, console: Console, *, config: Path | None, overrides: Seque
             read = zip(names, videos, summary.sources, strict=False)
             left = [one for one in read if one[1] not in whole and one[2].error is None]
             clip_sources(list(zip(names, summary.sources, strict=False)), settings, network.facts, console, stop)
-            if not stop():
-                _annotate(left, settings, log.run_id, console=console, stop=stop)
+            undrawn = [] if stop() else _annotate(left, settings, log.run_id, console=console, stop=stop)
         if stop():
             console.say("stopped early: what was seen until then is in the log; --resume goes on from there")
             return stop.exit_code
-    _raise_failures(summary)
+    _raise_failures(summary, undrawn)
     return 0
 
 
@@ -111,8 +112,9 @@ def _check_outputs(job: Job, names: Sequence[str], config: Path | None) -> list[
 
 def _annotate(
     left: Sequence[tuple[str, Path, SourceResult]], settings: RunConfig, run_id: str, *, console: Console, stop: Stop
-) -> None:
-    """The annotated videos of what was read: source, video, and what was found."""
+) -> list[SourceError]:
+    """The annotated videos of what was read: source, video, and what was found. Returns why some could not be made."""
+    undrawn: list[SourceError] = []
     for name, path, result in left:
         label = f"annotating {Path(result.name).name}"
         try:
@@ -130,8 +132,14 @@ def _annotate(
         except KeyboardInterrupt:
             if not stop():
                 raise
-            return
+            return undrawn
+        except SourceError as error:
+            undrawn.append(error)
+            if len(left) > 1:
+                console.warn(str(error))
+            continue
         console.say(f"annotated video: {path}")
+    return undrawn
 
 
 def _follow(time_s: float, *, progress: Progress, start_s: float, stop: Stop) -> None:
@@ -150,10 +158,15 @@ def _warn_of_broken_promise(promise: Promise | None, settings: RunConfig, consol
     console.warn(f"what this model was calibrated to promise does not hold in this run: {differ}; calibrate it anew")
 
 
-def _raise_failures(summary: RunSummary) -> None:
+def _raise_failures(summary: RunSummary, undrawn: Sequence[SourceError]) -> None:
     failed: tuple[SourceResult, ...] = summary.failed
     if failed and len(summary.sources) == 1 and failed[0].error is not None:
         raise failed[0].error
     if failed:
         names = ", ".join(result.name for result in failed[:5]) + (" and others" if len(failed) > 5 else "")
         raise SourceError(f"{len(failed)} of {len(summary.sources)} sources failed: {names}; the log says why")
+    if undrawn and len(summary.sources) == 1:
+        raise undrawn[0]
+    if undrawn:
+        missing = f"{len(undrawn)} of {len(summary.sources)} annotated videos"
+        raise SourceError(f"{missing} were not made, for the reasons above; --resume tries again")

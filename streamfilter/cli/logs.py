@@ -12,6 +12,7 @@ from streamfilter.cli.outputs import refuse_to_overwrite_inputs
 from streamfilter.console import Console
 from streamfilter.errors import SinkError
 from streamfilter.eventlog import Log, LoggedEvent, LoggedSource, match_source, read_event_log
+from streamfilter.files import write_file
 from streamfilter.source.opening import fingerprint
 
 
@@ -60,11 +61,7 @@ def write_text(out: str, text: str) -> None:
     if out == "-":
         sys.stdout.buffer.write(data)
         return
-    path = Path(out)
-    partial = path.with_name(path.name + ".part")
     try:
-        partial.write_bytes(data)
-        partial.replace(path)
+        write_file(Path(out), data)
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise SinkError(f"cannot write {path}: {error.strerror}; check the folder and its free space") from None
+        raise SinkError(f"cannot write {out}: {error.strerror}; check the folder and its free space") from None

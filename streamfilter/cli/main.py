@@ -12,6 +12,8 @@ import click
 
 import streamfilter
 from streamfilter.cli.annotate import annotate
+from streamfilter.cli.batch import batch
+from streamfilter.cli.bench import bench
 from streamfilter.cli.calibrate import calibrate
 from streamfilter.cli.cut import cut
 from streamfilter.cli.deliver import deliver
@@ -39,12 +41,14 @@ def streamfilter_command() -> None:
 
 for command in (
     run,
+    batch,
     train_command,
     calibrate,
     enroll,
     model,
     demo,
     evaluate,
+    bench,
     review,
     learn,
     annotate,

@@ -22,6 +22,7 @@ from streamfilter.clips.shelf import Shelf
 from streamfilter.config import AnnotateConfig, ClipsConfig, SmootherConfig
 from streamfilter.errors import StreamFilterError
 from streamfilter.eventlog.names import safe_name
+from streamfilter.files import part_of
 from streamfilter.types import Event
 
 _WRITE_EVERY_S = 0.5
@@ -195,7 +196,7 @@ class FeedClips:
         """An event has begun: its clip begins `pre_roll_s` before it, as far as packets are left from then."""
         with self._lock:
             packets = self._ring.since(start_s - self._config.pre_roll_s)
-            if self._streams is None or not packets or event_id in self._open:
+            if self._streams is None or not self._streams.has_picture or not packets or event_id in self._open:
                 return
             path = self._recorder.shelf.folder / clip_name(label, event_id, self._streams.suffix)
             longest_s = packets[0].time_s + self._config.max_length_s
@@ -221,8 +222,10 @@ class FeedClips:
 
 
 def _files_of(recording: Recording) -> tuple[Path, ...]:
+    """All that may be written for a clip, also what a run leaves that is killed meanwhile."""
     path = recording.path
-    return recording.partial, path, thumbnail_of(path), annotated_of(path)
+    extras = thumbnail_of(path), annotated_of(path)
+    return recording.partial, path, *extras, *(part_of(extra) for extra in extras)
 
 
 def clip_name(label: str, event_id: str, suffix: str) -> str:

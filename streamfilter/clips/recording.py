@@ -16,6 +16,7 @@ from av.stream import Stream
 from streamfilter.annotate.mp4 import container_format, mux_options
 from streamfilter.clips.ring import Kept, Streams
 from streamfilter.errors import SinkError
+from streamfilter.files import sync
 from streamfilter.types import Event
 
 
@@ -94,6 +95,7 @@ class Recording:
         assert output is not None, "a recording is written before it is finished"
         try:
             output.close()
+            sync(self.partial)
             self.partial.replace(self.path)
             self.is_whole = True
         except (FFmpegError, OSError) as error:

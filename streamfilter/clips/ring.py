@@ -14,6 +14,7 @@ from av import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from streamfilter.annotate.holding import holds
 from streamfilter.annotate.mp4 import container_format
 
 _IN_MP4 = frozenset({"h264", "hevc", "av1", "mpeg4", "vp9", "aac", "mp3", "opus", "ac3", "eac3"})
@@ -56,6 +57,7 @@ class Streams:
         self._copies = av.open(io.BytesIO(), "w", format="nut")
         self.suffix = suffix_for(streams)
         held = [stream for stream in streams if _holds(self.suffix, stream)]
+        self.has_picture = any(isinstance(stream, VideoStream) for stream in held)
         self._kept = {stream.index: self._copies.add_stream_from_template(stream) for stream in held}
         self.bases = {stream.index: stream.time_base or Fraction(1, 1_000_000) for stream in held}
 
@@ -78,11 +80,7 @@ def suffix_for(streams: Sequence[Stream]) -> str:
 
 def _holds(suffix: str, stream: Stream) -> bool:
     """Whether FFmpeg writes this stream to files of that kind."""
-    try:
-        av.open(io.BytesIO(), "w", format=container_format(Path(f"clip{suffix}"))).add_stream_from_template(stream)
-    except ValueError:
-        return False
-    return True
+    return holds(container_format(Path(f"clip{suffix}")), stream)
 
 
 class PacketRing:

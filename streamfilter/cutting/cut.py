@@ -21,6 +21,7 @@ from streamfilter.cutting.smart import SmartCopy
 from streamfilter.cutting.spans import Splice, others, snapped
 from streamfilter.cutting.whole import frame_times, write_whole
 from streamfilter.errors import SinkError, SourceError
+from streamfilter.files import part_of, sync
 from streamfilter.intervals import Interval
 from streamfilter.source.opening import open_container, video_stream
 
@@ -103,7 +104,7 @@ def _reason_against(name: str, index: PacketIndex, out: Path) -> str | None:
         return codec_reason
     if index.fault is not None:
         return f"it has {index.fault}"
-    with open_container(name) as container:
+    with open_container(name) as container, suppress(FFmpegError):
         for frame in container.decode(video_stream(container, name)):
             return "its pictures are turned" if frame.rotation else None
     return "its first picture does not decode"
@@ -143,9 +144,10 @@ def _mux(out: Path, copy: SmartCopy, tracks: SplicedTracks, *, index: PacketInde
 @contextmanager
 def _partial(path: Path) -> Iterator[Path]:
     """A file beside `path` that gets its name when the block ends well, and goes when it does not."""
-    partial = path.with_name(path.name + ".part")
+    partial = part_of(path)
     try:
         yield partial
+        sync(partial)
         partial.replace(path)
     except (FFmpegError, OSError) as error:
         reason = error.strerror or type(error).__name__

@@ -11,6 +11,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from streamfilter.cutting.kits import length_size, opens_group
+from streamfilter.source.demuxing import demuxed
 from streamfilter.source.opening import container_start, open_container, video_stream
 
 _LONGEST_PAUSE_S = 10
@@ -93,17 +94,17 @@ def _read(
     rate = stream.average_rate or stream.guessed_rate or 25
     step = max(1, round(1 / (rate * (stream.time_base or Fraction(1, 90_000)))))
     packets: list[IndexedPacket] = []
-    try:
-        for packet in container.demux(stream):
-            if packet.size == 0:
-                continue
-            if packet.pts is None or packet.is_corrupt:
-                return packets, "packets without a time" if packet.pts is None else "damaged packets"
-            opens = opens_group(codec, packet, nal_length)
-            packets.append(IndexedPacket(packet.pts, packet.duration or step, opens, not packet.is_discard))
-    except FFmpegError:
-        return packets, "damaged data"
-    return packets, None
+    faults: list[FFmpegError] = []
+    for packet in demuxed(container, stream, bad_read=faults.append):
+        if faults:
+            break
+        if packet.size == 0:
+            continue
+        if packet.pts is None or packet.is_corrupt:
+            return packets, "packets without a time" if packet.pts is None else "damaged packets"
+        opens = opens_group(codec, packet, nal_length)
+        packets.append(IndexedPacket(packet.pts, packet.duration or step, opens, not packet.is_discard))
+    return packets, "damaged data" if faults else None
 
 
 def _order_fault(packets: list[IndexedPacket], time_base: Fraction) -> str | None:

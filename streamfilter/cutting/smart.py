@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 from streamfilter.cutting.index import PacketIndex
 from streamfilter.cutting.kits import CannotCopyError, kit_for
 from streamfilter.cutting.plan import Part, Plan
+from streamfilter.source.demuxing import demuxed
 from streamfilter.source.opening import open_container, video_stream
 
 Edit = Callable[[VideoFrame, float], VideoFrame]
@@ -74,7 +75,7 @@ class SmartCopy:
             raise CannotCopyError(f"{len(self._plan.pts) - number} pictures at the cuts do not decode")
 
     def _unnumbered(self) -> Iterator[Packet[VideoStream]]:
-        numbered = enumerate(packet for packet in self._container.demux(self._stream) if packet.size)
+        numbered = enumerate(packet for packet in demuxed(self._container, self._stream) if packet.size)
         for part in self._plan.parts:
             mine = _of_part(numbered, part)
             if part.wanted is None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from streamfilter.demo.scene import Actor, draw_actors
 from streamfilter.demo.storyboard import DURATION_S, Shot, storyboard
 from streamfilter.errors import SinkError
+from streamfilter.files import write_file
 from streamfilter.types import Pixels
 
 WIDTH, HEIGHT, RATE_HZ = 640, 360, 25
@@ -56,7 +57,7 @@ def draw_clip(path: Path, seed: int, *, watch: Callable[[float], None] = lambda 
         _encode(path, _frames(seed, states), watch)
         truth = _truth(states)
         rows = "".join(json.dumps(asdict(appearance)) + "\n" for appearance in truth)
-        labels_path(path).write_text(rows, encoding="utf-8")
+        write_file(labels_path(path), rows.encode())
     except OSError as error:
         raise SinkError(f"cannot write the demo clip {path}: {error.strerror}; choose another folder") from None
     return truth

@@ -59,7 +59,7 @@ def run_clip(name: str, truth: Sequence[Truth], network: Network, *, config: Run
     gap_s = 0.0
     with (
         open_source(name, config.source, keyframes_only=config.sampler.rate == "keyframes") as source,
-        observing(source, network.classifier, config) as observed,
+        observing(source, network.classifier, config, rejector=network.rejector) as observed,
     ):
         for item in verdicts(observed.items, network.rejector):
             if isinstance(item, Gap):

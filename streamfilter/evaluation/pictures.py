@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import cv2
-import numpy as np
-
 from streamfilter.errors import DatasetError
 from streamfilter.training.examples import Problem, ProblemKind, printable
 from streamfilter.training.folders import Listing, list_folder, list_label_folders
-from streamfilter.training.pictures import load_picture, on_background
+from streamfilter.training.pictures import load_picture, on_background, resized
 from streamfilter.types import Pixels
+
+__all__ = ["Kind", "Subject", "Subjects", "find_known", "find_subjects", "find_unknown", "read_subject", "resized"]
 
 Kind = Literal["known", "far", "near"]
 
@@ -75,13 +74,6 @@ def find_unknown(folder: Path) -> tuple[Subject, ...]:
 def read_subject(path: Path) -> Pixels:
     """The picture as displayed, `(H, W, 3)` uint8 RGB, transparent parts gray. Raises `DatasetError`."""
     return on_background(load_picture(path))
-
-
-def resized(picture: Pixels, width: int, height: int) -> Pixels:
-    """The picture at another size: means over areas when it gets smaller, between pixels linear when larger."""
-    shrinks = width < picture.shape[1] or height < picture.shape[0]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=how), np.uint8)
 
 
 _Listed = tuple[Path, Kind, str | None]

@@ -5,6 +5,7 @@
     faults.py      why a feed is lost, told apart
     backoff.py     how long to wait before the next try
     backlog.py     what is passed over when decoding cannot keep up
+    bursts.py      what is decoded together
     connection.py  one connection: packets as they arrive, and the frames in them
     clock.py       stream time over all connections, without a step back
     wallclock.py   UTC beside stream time

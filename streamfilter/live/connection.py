@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
@@ -20,6 +20,7 @@ from streamfilter.config import LiveConfig, SourceConfig, SourceLimits
 from streamfilter.errors import SourceError
 from streamfilter.live.addresses import scheme_of
 from streamfilter.live.backlog import Backlog
+from streamfilter.live.bursts import bursts
 from streamfilter.live.counters import FeedCounters
 from streamfilter.live.faults import PATIENT, Cause, FeedLostError, broken_off, not_opened, silent
 from streamfilter.source.deinterlacing import deinterlaced
@@ -86,6 +87,7 @@ class Connection:
         self.rate_hz = float(rate) if rate and rate <= source.limits.rate_hz else None
         self.time_base = self.stream.time_base or Fraction(1, 1_000_000)
         self._tick_s = float(self.time_base)
+        self._index = self.stream.index
         self._times: dict[int, float] = {}
         self._backlog = Backlog(config.max_staleness_s)
         self.has_passed_over = False
@@ -121,9 +123,15 @@ class Connection:
             yield from self._waiting(read)
         yield from read
 
-    def frames(self, packets: Iterator[tuple[Packet[Stream], float]]) -> Iterator[Arrived]:
-        """The pictures in these packets, in the order in which they are shown, deinterlaced as it is set."""
-        decoded = self._decoded(packets)
+    def frames(
+        self, packets: Iterator[tuple[Packet[Stream], float]], may_wait: Callable[[float, bool], bool]
+    ) -> Iterator[Arrived]:
+        """The pictures in these packets, in the order in which they are shown, deinterlaced as it is set.
+
+        `may_wait` is asked whether a packet, by its PTS in seconds and whether it is a key picture, need not be decoded
+        at once.
+        """
+        decoded = self._decoded(packets, may_wait)
         for item in deinterlaced(decoded, self._source.deinterlace, time_base=self.time_base):
             pts_s = None if item.pts is None else item.pts * self._tick_s
             arrived_s = self._last_s if item.pts is None else self._times.pop(item.pts, self._last_s)
@@ -145,6 +153,8 @@ class Connection:
         except FFmpegError as error:
             waited_s = time.monotonic() - began_s
             raise broken_off(error, waited_s=waited_s, patience_s=patience_s) from None
+        except IndexError:
+            pass  # PyAV 18 stumbles at the end of a feed in which damage made up a stream
         raise FeedLostError(Cause.ENDED, "the feed ended")
 
     def _waiting(self, read: Iterator[tuple[Packet[Stream], float]]) -> Iterator[tuple[Packet[Stream], float]]:
@@ -156,22 +166,49 @@ class Connection:
             if now_s - before_s > _AT_ONCE_S or now_s - began_s > _LONG_S:
                 break
             before_s = now_s
-        shown = [shown_s for packet, _ in waiting if (shown_s := self._shown_s(packet)) is not None]
+        arrivals = self._arrivals(waiting)
         for packet, read_s in waiting:
-            shown_s = self._shown_s(packet)
-            # The first packet often has no PTS: it came before all others.
-            ago_s = max(shown) - (min(shown) if shown_s is None else shown_s) if shown else 0.0
-            is_video = packet.stream.index == self.stream.index
-            yield packet, max(self._began_s, read_s - ago_s) if is_video else read_s
+            is_video = packet.stream.index == self._index
+            yield packet, max(self._began_s, next(arrivals)) if is_video else read_s
+
+    def _arrivals(self, waiting: Sequence[tuple[Packet[Stream], float]]) -> Iterator[float]:
+        """When each of these pictures came, if the last one came when it was read."""
+        pictures = [(self._shown_s(packet), read_s) for packet, read_s in waiting if packet.stream.index == self._index]
+        timed = [(shown_s, read_s) for shown_s, read_s in pictures if shown_s is not None]
+        if not timed:
+            yield from (read_s for _, read_s in pictures)
+            return
+        # The first packets often have no PTS: they came one after the other before those that have.
+        step_s = 1 / self.rate_hz if self.rate_hz else 0.0
+        untimed = next(index for index, (shown_s, _) in enumerate(pictures) if shown_s is not None)
+        newest_s, newest_read_s = max(timed)
+        for index, (shown_s, read_s) in enumerate(pictures):
+            ago_s = newest_s - (timed[0][0] - step_s * max(0, untimed - index) if shown_s is None else shown_s)
+            yield min(read_s, newest_read_s - ago_s)
 
     def _shown_s(self, packet: Packet[Stream]) -> float | None:
-        is_video = packet.stream.index == self.stream.index
+        is_video = packet.stream.index == self._index
         return packet.pts * self._tick_s if is_video and packet.pts is not None else None
 
-    def _decoded(self, packets: Iterator[tuple[Packet[Stream], float]]) -> Iterator[Decoded]:
+    def _decoded(
+        self, packets: Iterator[tuple[Packet[Stream], float]], may_wait: Callable[[float, bool], bool]
+    ) -> Iterator[Decoded]:
+        def waits(packet: Packet[Stream]) -> bool:
+            return packet.pts is not None and may_wait(packet.pts * self._tick_s, packet.is_keyframe)
+
         self._last_s = self._picture_s = time.monotonic()
+        for burst in bursts(self._in_time(packets), waits):
+            for packet, arrived_s in burst:
+                self._last_s = arrived_s
+                if packet.pts is not None:
+                    self._remember(packet.pts, arrived_s)
+                self._is_damaged = self._is_damaged or packet.is_corrupt
+                yield from self._decode(packet)
+
+    def _in_time(self, packets: Iterator[tuple[Packet[Stream], float]]) -> Iterator[tuple[Packet[Stream], float]]:
+        """Pictures that there is time to decode, each with its arrival."""
         for packet, read_s in packets:
-            if packet.stream.index != self.stream.index:
+            if packet.stream.index != self._index:
                 continue
             shown_s = self._shown_s(packet)
             late_s = 0.0 if shown_s is None or self.is_paced else self._backlog.late_s(shown_s, read_s)
@@ -180,11 +217,7 @@ class Connection:
                 self._counters.passed_over += 1
                 self._picture_s = time.monotonic()
                 continue
-            self._last_s = read_s - late_s
-            if packet.pts is not None:
-                self._remember(packet.pts, self._last_s)
-            self._is_damaged = self._is_damaged or packet.is_corrupt
-            yield from self._decode(packet)
+            yield packet, read_s - late_s
 
     def _decode(self, packet: Packet[Stream]) -> Iterator[Decoded]:
         try:

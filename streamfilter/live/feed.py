@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from av import Packet
+from av import Packet, VideoFrame
 from av.stream import Stream
 
 from streamfilter.config import RunConfig
 from streamfilter.errors import SourceError
 from streamfilter.live.backoff import Backoff
+from streamfilter.live.bursts import is_unwanted
 from streamfilter.live.clock import LiveClock, LiveMark, LiveMoment
 from streamfilter.live.connection import Arrived, Connection
 from streamfilter.live.counters import FeedCounters
@@ -21,7 +22,7 @@ from streamfilter.live.faults import Cause, FeedLostError
 from streamfilter.live.roster import Feed
 from streamfilter.live.tap import PacketTap
 from streamfilter.live.wallclock import WallClock
-from streamfilter.source.geometry import displayed_size
+from streamfilter.source.geometry import Orientation, displayed_size
 from streamfilter.source.picture import Converter, DecodedPicture, orientation_in
 from streamfilter.source.reading import check_size
 from streamfilter.stages import SourceFacts
@@ -29,6 +30,8 @@ from streamfilter.types import Frame, Gap
 
 TIME_BASE = Fraction(1, 1_000_000)
 """Of a feed's PTS: those of its connections have nothing to do with each other, so its frames get new ones."""
+
+_TICKS_PER_S = TIME_BASE.denominator
 
 _TELL_EVERY_S = 1.0
 """How often a feed that is lost says so, that what was open can end."""
@@ -52,6 +55,16 @@ class Lost:
     reason: str
     time_s: float
     retry_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Laid:
+    """How the pictures of a sequence are displayed. `coded`: width and height as they were coded."""
+
+    coded: tuple[int, int]
+    width: int
+    height: int
+    orientation: Orientation
 
 
 class LiveFeed:
@@ -89,6 +102,7 @@ class LiveFeed:
         self._cause = Cause.RESTART if mark is not None else None
         self._told: tuple[Cause, str] | None = None
         self._unplaced: list[Packet[Stream]] = []
+        self._laid: _Laid | None = None
 
     def __repr__(self) -> str:
         return f"LiveFeed({self.name!r})"
@@ -127,6 +141,7 @@ class LiveFeed:
         with Connection(self._address, self._config.live, self._config.source, self.counters) as connection:
             self._clock.connect(rate_hz=connection.rate_hz)
             self.wall.connect()
+            self._laid = None
             self._unplaced.clear()
             if self._tap is not None:
                 self._tap.begin(connection.streams)
@@ -138,7 +153,7 @@ class LiveFeed:
 
     def _frames(self, connection: Connection) -> Iterator[Frame | Gap]:
         is_first = True
-        for arrived in connection.frames(self._tapped(connection.packets())):
+        for arrived in connection.frames(self._tapped(connection.packets()), self._may_wait):
             moment, arrived_s = self._placed(arrived, connection)
             picture = self._picture(arrived, connection)
             if moment.lost_from_s is not None:
@@ -153,10 +168,17 @@ class LiveFeed:
             self.counters.frames += 1
             self.counters.frames_without_pts += arrived.pts_s is None
             self.counters.seen_at_s = arrived_s
-            pts = round(moment.time_s * TIME_BASE.denominator)
+            pts = round(moment.time_s * _TICKS_PER_S)
             yield Frame(moment.time_s, pts, TIME_BASE, arrived.item.is_key, picture)
             if self._stopped.is_set():
                 return
+
+    def _may_wait(self, pts_s: float, is_key: bool) -> bool:
+        """Whether nobody looks at this picture or one that was not decoded before it."""
+        time_s, mark = self._clock.seconds(pts_s), self._clock.mark
+        if time_s is None or mark is None:
+            return False
+        return is_unwanted(self._config.sampler.rate, time_s, since_s=mark.time_s, is_key=is_key)
 
     def _placed(self, arrived: Arrived, connection: Connection) -> tuple[LiveMoment, float]:
         arrived_s = arrived.arrived_s
@@ -204,13 +226,23 @@ class LiveFeed:
 
     def _picture(self, arrived: Arrived, connection: Connection) -> DecodedPicture:
         frame = arrived.item.frame
-        size = (frame.width, frame.height)
-        check_size(self.name, size, max_pixels=self._config.source.max_pixels)
+        coded = (frame.width, frame.height)
+        laid = self._laid
+        # Only a key picture begins a new sequence, which may be laid another way: not every picture is asked.
+        if laid is None or arrived.item.is_key or laid.coded != coded:
+            laid = self._laid = self._laid_as(frame, connection)
+        return DecodedPicture(
+            frame, self._converter, width=laid.width, height=laid.height, orientation=laid.orientation
+        )
+
+    def _laid_as(self, frame: VideoFrame, connection: Connection) -> _Laid:
+        coded = (frame.width, frame.height)
+        check_size(self.name, coded, max_pixels=self._config.source.max_pixels)
         orientation = orientation_in(frame)
         aspect = connection.stream.codec_context.sample_aspect_ratio
-        width, height = displayed_size(*size, aspect=aspect, orientation=orientation)
+        width, height = displayed_size(*coded, aspect=aspect, orientation=orientation)
         check_size(self.name, (width, height), max_pixels=self._config.source.max_pixels)
-        return DecodedPicture(frame, self._converter, width=width, height=height, orientation=orientation)
+        return _Laid(coded, width, height, orientation)
 
     def _tapped(self, packets: Iterator[tuple[Packet[Stream], float]]) -> Iterator[tuple[Packet[Stream], float]]:
         for packet, arrived_s in packets:

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import yaml
-
+from streamfilter.config import read_yaml
 from streamfilter.errors import ConfigError
 from streamfilter.live.addresses import is_live, scheme_of
 from streamfilter.source.discovery import redacted
@@ -72,10 +71,10 @@ def _distinct(feeds: Iterable[Feed]) -> list[Feed]:
 
 def _listed(path: Path) -> list[Feed]:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = read_yaml(path)
     except OSError as error:
         raise ConfigError(f"cannot read feeds {path}: {error.strerror}; check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except ValueError:
         # What YAML says of a mistake quotes the line, and the line may hold a password.
         raise ConfigError(f"feeds {path} is not YAML; see configs/live-feeds.yaml for an example") from None
     feeds = tree.get("feeds") if isinstance(tree, dict) and set(tree) == {"feeds"} else None

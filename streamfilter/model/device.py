@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 
+from streamfilter.allocation import keep_freed
 from streamfilter.errors import ModelError
-
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-"""Options of glibc's `mallopt`."""
+from streamfilter.machine import cores
 
 Autocast = Callable[[], AbstractContextManager[None]]
 
@@ -43,7 +40,7 @@ def choose_compute(device: str, precision: str, *, threads: int = 0) -> Compute:
     On a CPU bfloat16 is chosen only where there are matrix units for it (AMX): elsewhere it is slower than float32.
     Raises `ModelError` for a CUDA device that this machine does not have.
     """
-    _keep_freed_memory()
+    keep_freed()
     torch.set_num_threads(threads or cores())
     chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
@@ -56,23 +53,6 @@ def choose_compute(device: str, precision: str, *, threads: int = 0) -> Compute:
     return Compute(chosen, fast)
 
 
-def cores() -> int:
-    """Cores that this process may use; where nothing tells, all there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _has_amx() -> bool:
     probe = getattr(torch.cpu, "_is_amx_tile_supported", None)
     return bool(probe is not None and probe())
-
-
-def _keep_freed_memory() -> None:
-    """Let glibc reuse the large blocks that PyTorch frees after every layer, and not unmap and fault them in again.
-
-    On a CPU the page faults were a third of the time of a training step. Other C libraries have no `mallopt`; nothing
-    is lost there.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    if mallopt is not None:
-        mallopt(M_MMAP_MAX, 0)
-        mallopt(M_TRIM_THRESHOLD, -1)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -23,6 +22,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from streamfilter.errors import ModelError
+from streamfilter.files import write_file
 from streamfilter.model.closer import PREFIX as CLOSER
 from streamfilter.model.closer import Closer, describe_closer, pack_closer, restore_closer
 from streamfilter.model.enrolled import PREFIX as ENROLLED
@@ -142,12 +142,9 @@ def amend_model(path: Path, out: Path, *, enrolled: Sequence[Enrolled], referenc
 
 def _write(path: Path, header: dict[str, Any], tensors: Mapping[str, Tensor]) -> str:
     data = save({k: v.contiguous() for k, v in tensors.items()}, {"streamfilter": json.dumps(header)})
-    partial = path.with_name(path.name + ".part")
     try:
-        partial.write_bytes(data)
-        partial.replace(path)
+        write_file(path, data)
     except OSError as error:
-        _discard(partial)
         raise ModelError(f"cannot write model {path}: {error.strerror}; check the folder and its free space") from None
     return hashlib.sha256(data).hexdigest()
 
@@ -354,11 +351,6 @@ def _check_header(text: str | None, path: Path) -> dict[str, Any]:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _discard(partial: Path) -> None:
-    with suppress(OSError):
-        partial.unlink(missing_ok=True)
 
 
 def _pack(network: DenseResNet, weights: Weights) -> dict[str, Tensor]:

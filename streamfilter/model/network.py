@@ -34,6 +34,8 @@ MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
 
+_WIDTHS = {"resnet50": (1024, 2048), "resnet18": (256, 512)}
+"""Channels of layers 3 and 4."""
 STAGES = range(1, 5)
 """The stages of a ResNet: `layer1` to `layer4`."""
 
@@ -77,7 +79,7 @@ class DenseResNet(nn.Module):
         self.stem = nn.Sequential(backbone.conv1, backbone.bn1, backbone.relu, backbone.maxpool)
         self.layer1, self.layer2 = backbone.layer1, backbone.layer2
         self.layer3, self.layer4 = backbone.layer3, backbone.layer4
-        middle, top = (1024, 2048) if shape.architecture == "resnet50" else (256, 512)
+        middle, top = _WIDTHS[shape.architecture]
         self.reduce = nn.Sequential(
             nn.Conv2d(middle + top, shape.reduced, 1, bias=False), nn.BatchNorm2d(shape.reduced), nn.ReLU(inplace=True)
         )
@@ -98,6 +100,11 @@ class DenseResNet(nn.Module):
 
     mean: Tensor
     std: Tensor
+
+    @property
+    def middle(self) -> int:
+        """Channels of layer 3."""
+        return _WIDTHS[self.shape.architecture][0]
 
     def lower(self, pictures: Tensor) -> Tensor:
         """Everything up to layer 3: `(N, 1024, H/16, W/16)` (256 channels for a ResNet18)."""
@@ -122,7 +129,7 @@ class DenseResNet(nn.Module):
         middle = self._in_context(middle, 3)
         convolution, rest = self.reduce[0], self.reduce[1:]
         assert isinstance(convolution, nn.Conv2d)
-        own, above = torch.split(convolution.weight, [middle.shape[1], top.shape[1]], dim=1)
+        own, above = convolution.weight[:, : self.middle], convolution.weight[:, self.middle :]
         raised = F.interpolate(F.conv2d(top, above), size=middle.shape[-2:], mode="bilinear", align_corners=False)
         embedding = self.embed(rest(F.conv2d(middle, own) + raised))
         return DenseOutput(embedding, self.head(embedding))

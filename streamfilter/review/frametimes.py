@@ -8,6 +8,7 @@ from pathlib import Path
 
 from av import FFmpegError
 
+from streamfilter.source.demuxing import demuxed
 from streamfilter.source.opening import container_start, open_container, video_stream
 
 REACH_S = 4.0
@@ -26,13 +27,12 @@ def frame_times(path: Path, around_s: float) -> list[float]:
         first_s = max(0.0, around_s - REACH_S)
         with suppress(FFmpegError):  # a file that cannot be searched is read from its start
             container.seek(int((start + Fraction(first_s)) * 1_000_000))
-        with suppress(FFmpegError):  # one that ends badly just ends
-            for packet in container.demux(stream):
-                if packet.pts is None or packet.is_discard:
-                    continue
-                time_s = float(packet.pts * base - start)
-                if time_s > around_s + REACH_S + REORDERED_S or len(found) > MOST_FRAMES:
-                    break
-                if first_s <= time_s <= around_s + REACH_S:
-                    found.add(round(time_s, 6))
+        for packet in demuxed(container, stream):
+            if packet.pts is None or packet.is_discard:
+                continue
+            time_s = float(packet.pts * base - start)
+            if time_s > around_s + REACH_S + REORDERED_S or len(found) > MOST_FRAMES:
+                break
+            if first_s <= time_s <= around_s + REACH_S:
+                found.add(round(time_s, 6))
     return sorted(found)

@@ -19,6 +19,7 @@ import numpy as np
 
 from streamfilter.config import SourceConfig
 from streamfilter.errors import DatasetError, SourceError
+from streamfilter.files import write_file
 from streamfilter.review.boxes import BoxLine, replace_boxes
 from streamfilter.review.lessons import Kind, Lesson
 from streamfilter.review.library import Library
@@ -177,7 +178,7 @@ def _write(data: Path, lesson: Lesson, pixels: Pixels) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{lesson.stem}.jpg"
     _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    path.write_bytes(jpeg.tobytes())
+    write_file(path, jpeg.tobytes())
     return path
 
 

@@ -112,7 +112,7 @@ class _File(_Stream):
     def sync(self) -> None:
         os.fsync(self._descriptor)
         if not self._is_listed:
-            _sync_folder(self._path)
+            sync_folder(self._path)
             self._is_listed = True
 
 
@@ -213,7 +213,7 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.new")
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
     """Bring the name of a new file to the disk, where the file system lets us."""
     with suppress(OSError):
         descriptor = os.open(path.parent, os.O_RDONLY)

@@ -76,8 +76,14 @@ class Decoder:
                 time_base=_fraction(item.time_base),
                 is_key=item.is_key,
                 size=[item.picture.width, item.picture.height],
+                nbytes=item.picture.nbytes,
                 counts=counts,
             )
+
+    def keep(self, number: int, keep: tuple[int, int]) -> None:
+        """Keep the picture of a frame for this size only; say what it takes then."""
+        self._pictures[number] = self._pictures[number].kept(*keep)
+        self._speaker.say(nbytes=self._pictures[number].nbytes, counts=asdict(self._source.counts))
 
     def convert(self, number: int, form: str, width: int, height: int) -> None:
         """Leave the picture of a frame in the memory, `rgb` or `luma`, at this size."""
@@ -119,6 +125,8 @@ def _serve(request: dict[str, Any], config: SourceConfig, speaker: Speaker) -> N
         request = json.loads(line)
         if "over" in request:
             decoder.next(**request)
+        elif "keep" in request:
+            decoder.keep(**request)
         else:
             decoder.convert(**request)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import deque
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from streamfilter.config import SourceConfig
 from streamfilter.errors import SourceError
 from streamfilter.source.clock import Moment
 from streamfilter.source.geometry import Orientation, displayed_size
+from streamfilter.source.guarded import Guarded
 from streamfilter.source.losses import LossWatch
 from streamfilter.source.opening import declared_end, fingerprint
 from streamfilter.source.pace import Pace
@@ -61,7 +61,7 @@ class FileSource:
         self._config = config
         self._keyframes_only = keyframes_only
         self._converter = Converter()
-        self._frames: Generator[Frame | Gap] | None = None
+        self._frames: Guarded[Frame | Gap] | None = None
         self._reading = begin_reading(name, config, keyframes_only=keyframes_only)
         try:
             self.counts = self._reading.counts
@@ -80,10 +80,11 @@ class FileSource:
         self.close()
 
     def close(self) -> None:
-        """Give the file back."""
-        # A read that hangs in another thread still uses the container: better never closed than under its feet.
-        if self._frames is None or inspect.getgeneratorstate(self._frames) != inspect.GEN_RUNNING:
+        """Give the file back: at once, or when a read that hangs in another thread comes back after all."""
+        if self._frames is None:
             self._reading.container.close()
+        else:
+            self._frames.close()
 
     def __repr__(self) -> str:
         return f"FileSource({self._name!r})"
@@ -94,8 +95,8 @@ class FileSource:
         Raises `SourceError` for a picture larger than `max_pixels`, for more frames or time than the limits allow, when
         there is no picture in the asked time, when the file cannot be read on, and when it is cut short meanwhile.
         """
-        self._frames = self._read()
-        return self._frames
+        self._frames = Guarded(self._read(), self._reading.container.close)
+        return iter(self._frames)
 
     def _read(self) -> Generator[Frame | Gap]:
         watch = LossWatch(self._reading, keyframes_only=self._keyframes_only)

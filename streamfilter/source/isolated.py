@@ -81,7 +81,7 @@ class IsolatedSource:
 
     def _frame(self, told: dict[str, Any]) -> Frame:
         width, height = told["size"]
-        picture = IsolatedPicture(self._decoder, told["frame"], width=width, height=height)
+        picture = IsolatedPicture(self._decoder, told["frame"], width=width, height=height, nbytes=int(told["nbytes"]))
         weakref.finalize(picture, self._over.append, told["frame"])
         return Frame(told["time_s"], told["pts"], Fraction(*told["time_base"]), told["is_key"], picture)
 
@@ -89,11 +89,12 @@ class IsolatedSource:
 class IsolatedPicture:
     """A picture (`Picture`) that is converted where it was decoded. Any thread may ask for it."""
 
-    def __init__(self, decoder: _Decoder, number: int, *, width: int, height: int) -> None:
+    def __init__(self, decoder: _Decoder, number: int, *, width: int, height: int, nbytes: int) -> None:
         self._decoder = decoder
         self._number = number
         self.width = width
         self.height = height
+        self.nbytes = nbytes
 
     def rgb(self, width: int | None = None, height: int | None = None) -> Pixels:
         """The displayed picture, `(height, width, 3)` uint8 RGB; its own size when none is given."""
@@ -102,6 +103,12 @@ class IsolatedPicture:
     def luma(self, width: int, height: int) -> Pixels:
         """The displayed picture's brightness, `(height, width)` uint8."""
         return self._convert("luma", width, height)
+
+    def kept(self, width: int, height: int) -> IsolatedPicture:
+        """The same picture for `rgb` at this size later: smaller where that saves memory, in the decoder's process."""
+        with self._decoder.sensible():
+            self.nbytes = int(self._decoder.ask({"number": self._number, "keep": [width, height]})["nbytes"])
+        return self
 
     def _convert(self, form: Literal["rgb", "luma"], width: int, height: int) -> Pixels:
         shape = (height, width, 3) if form == "rgb" else (height, width)

@@ -23,7 +23,7 @@ from streamfilter.config import SourceLimits
 from streamfilter.errors import SourceError
 from streamfilter.source.discovery import is_url, redacted
 
-_SAMPLE_BYTES = 1 << 20
+SAMPLE_BYTES = 1 << 20
 _MICROSECOND = Fraction(1, 1_000_000)
 
 
@@ -116,9 +116,9 @@ def fingerprint(name: str) -> str:
         with _regular_file(name) as file:
             size = os.fstat(file.fileno()).st_size
             digest.update(str(size).encode())
-            digest.update(file.read(_SAMPLE_BYTES))
-            file.seek(max(0, size - _SAMPLE_BYTES))
-            digest.update(file.read(_SAMPLE_BYTES))
+            digest.update(file.read(SAMPLE_BYTES))
+            file.seek(max(0, size - SAMPLE_BYTES))
+            digest.update(file.read(SAMPLE_BYTES))
     except OSError as error:
         raise SourceError(f"cannot read {name}: {error.strerror}; check the disk") from None
     return digest.hexdigest()

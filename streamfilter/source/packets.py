@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -12,14 +11,11 @@ from av.container import InputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from streamfilter.errors import SourceError
+from streamfilter.source.demuxing import demuxed
 from streamfilter.stages import SourceCounts
 
-# So many packets in a row without a picture, or reads that fail, and the rest of the file is given up.
+# So many packets in a row without a picture, and the rest of the file is given up.
 _MOST_PACKETS_IN_VAIN = 5000
-_MOST_BAD_READS = 50
-# What the operating system says when the disk or the share under a file is gone: no damage of the video.
-_DISK_ERRORS = frozenset({errno.EIO, errno.ENXIO, errno.ENODEV, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +60,8 @@ class PacketDecoder:
 
     def frames(self) -> Iterator[Decoded]:
         """Every picture that can be decoded, the decoder's own store at the end included."""
-        for packet in self._packets():
+        packets: Iterator[Packet[Stream]] = demuxed(self._container, bad_read=lambda error: self._count_error())
+        for packet in packets:
             # An empty packet is the demuxer's end mark or a picture that AVI leaves out; a decoder would end at both.
             if not packet.size:
                 continue
@@ -75,28 +72,6 @@ class PacketDecoder:
             if self._in_vain > _MOST_PACKETS_IN_VAIN:
                 return
         yield from self._decode(None)
-
-    def _packets(self) -> Iterator[Packet[Stream]]:
-        bad_reads = 0
-        while True:
-            try:
-                yield from self._container.demux()
-            except FFmpegError as error:
-                if error.errno in _DISK_ERRORS:
-                    raise self._broken_off(error) from None
-                bad_reads += 1
-                self._count_error()
-                if bad_reads > _MOST_BAD_READS:
-                    return
-            except IndexError:
-                # PyAV 18 stumbles at the end of a file in which damage made up a stream; all packets have been read.
-                return
-            else:
-                return
-
-    def _broken_off(self, error: FFmpegError) -> SourceError:
-        name = self._container.name.removeprefix("file:")
-        return SourceError(f"cannot read on in {name}: {error.strerror}; check the disk or the network, then --resume")
 
     def _see(self, packet: Packet[Stream]) -> None:
         self._counts.packets += 1

@@ -20,6 +20,10 @@ _SCALING = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEX
 _UNSPECIFIED = 2
 _HD_LINES = 577
 _MOST_SCALERS = 8
+# What a pixel of the usual format takes, 8 bits at 4:2:0.
+_BYTES = 1.5
+# To shrink a picture costs a third of what converting it does: only one of more than twice the size is worth it.
+_WORTH_SHRINKING = 2
 
 
 class Converter:
@@ -32,22 +36,37 @@ class Converter:
         self._lock = threading.Lock()
         self._scalers: dict[tuple[str, int, int], VideoReformatter] = {}
 
-    def convert(self, frame: VideoFrame, form: Literal["rgb24", "gray"], *, width: int, height: int) -> Pixels:
-        """The frame as it was coded, scaled: `(height, width, 3)` or `(height, width)` uint8."""
+    def convert(
+        self, frame: VideoFrame, form: Literal["rgb24", "gray"], *, width: int, height: int, lines: int | None = None
+    ) -> Pixels:
+        """The frame as it was coded, scaled: `(height, width, 3)` or `(height, width)` uint8.
+
+        `lines`: the height that it was coded with, where it was shrunk since.
+        """
         # The same guess that players make: high definition without a tag is BT.709, anything smaller BT.601.
-        colorspace = Colorspace.ITU709 if frame.colorspace == _UNSPECIFIED and frame.height >= _HD_LINES else None
+        is_hd = (lines or frame.height) >= _HD_LINES
+        colorspace = Colorspace.ITU709 if frame.colorspace == _UNSPECIFIED and is_hd else None
         with self._lock:
-            scaler = self._scaler((form, width, height))
-            try:
-                scaled = scaler.reformat(
-                    frame, width, height, form, src_colorspace=colorspace, interpolation=_SCALING, threads=1
-                )
-            except (FFmpegError, ValueError) as error:
-                raise SourceError(
-                    f"cannot convert a {frame.width}×{frame.height} {frame.format.name} picture to {width}×{height} "
-                    f"{form} ({_reason(error)}); re-encode the video as yuv420p"
-                ) from None
-            return np.asarray(scaled.to_ndarray(), dtype=np.uint8)
+            return np.asarray(self._scaled(frame, form, width, height, colorspace).to_ndarray(), dtype=np.uint8)
+
+    def shrunk(self, frame: VideoFrame, *, width: int, height: int) -> VideoFrame:
+        """The frame at this size, still in its own colours and format."""
+        with self._lock:
+            return self._scaled(frame, frame.format.name, width, height, None)
+
+    def _scaled(
+        self, frame: VideoFrame, form: str, width: int, height: int, colorspace: Colorspace | None
+    ) -> VideoFrame:
+        scaler = self._scaler((form, width, height))
+        try:
+            return scaler.reformat(
+                frame, width, height, form, src_colorspace=colorspace, interpolation=_SCALING, threads=1
+            )
+        except (FFmpegError, ValueError) as error:
+            raise SourceError(
+                f"cannot convert a {frame.width}×{frame.height} {frame.format.name} picture to {width}×{height} "
+                f"{form} ({_reason(error)}); re-encode the video as yuv420p"
+            ) from None
 
     def _scaler(self, key: tuple[str, int, int]) -> VideoReformatter:
         if key not in self._scalers and len(self._scalers) >= _MOST_SCALERS:
@@ -62,14 +81,22 @@ def _reason(error: Exception) -> str:
 class DecodedPicture:
     """One decoded picture (`Picture`), as it is displayed. Any thread may convert it, also after its source closed."""
 
-    __slots__ = ("_converter", "_frame", "_orientation", "height", "width")
+    __slots__ = ("_converter", "_frame", "_lines", "_orientation", "height", "width")
 
     def __init__(
-        self, frame: VideoFrame, converter: Converter, *, width: int, height: int, orientation: Orientation
+        self,
+        frame: VideoFrame,
+        converter: Converter,
+        *,
+        width: int,
+        height: int,
+        orientation: Orientation,
+        lines: int | None = None,
     ) -> None:
         self._frame = frame
         self._converter = converter
         self._orientation = orientation
+        self._lines = lines or frame.height
         self.width = width
         self.height = height
 
@@ -81,10 +108,31 @@ class DecodedPicture:
         """The displayed picture's brightness, `(height, width)` uint8."""
         return self._convert("gray", width, height)
 
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory, about, in bytes."""
+        return int(self._frame.width * self._frame.height * _BYTES)
+
+    def kept(self, width: int, height: int) -> DecodedPicture:
+        """The same picture for `rgb` at this size later: smaller where that saves memory, else itself."""
+        if self._orientation.transposed:
+            width, height = height, width
+        if width * height * _WORTH_SHRINKING > self._frame.width * self._frame.height:
+            return self
+        return DecodedPicture(
+            self._converter.shrunk(self._frame, width=width, height=height),
+            self._converter,
+            width=self.width,
+            height=self.height,
+            orientation=self._orientation,
+            lines=self._lines,
+        )
+
     def _convert(self, form: Literal["rgb24", "gray"], width: int, height: int) -> Pixels:
         if self._orientation.transposed:
             width, height = height, width
-        return self._orientation.apply(self._converter.convert(self._frame, form, width=width, height=height))
+        pixels = self._converter.convert(self._frame, form, width=width, height=height, lines=self._lines)
+        return self._orientation.apply(pixels)
 
     def __repr__(self) -> str:
         return f"DecodedPicture({self.width}×{self.height}, {self._frame.format.name})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,6 +24,8 @@ from streamfilter.stages import SourceCounts
 _RUN_UPS_S = (0.0, 10.0)
 _FALLBACK_RATE_HZ = 25
 _AVFMT_TS_DISCONT = 0x0200
+_SLICE_THREADS = 4
+_PATCHED_ALONE = frozenset({"mpeg1video", "mpeg2video"})
 
 
 @dataclass(slots=True)
@@ -132,8 +133,10 @@ def _set_up_decoder(stream: VideoStream, config: SourceConfig, *, keyframes_only
     codec = stream.codec_context
     # Threads over slices, never over frames: those change what a damaged file decodes to, and lose its last frames.
     codec.thread_type = ThreadType.SLICE
-    # And never one: H.264 patches damaged pictures in another way then. Two, four or eight make the same pictures.
-    codec.thread_count = max(2, config.threads or os.cpu_count() or 2)
+    # What damage comes out as must not depend on the machine. H.264 patches it in another way with one thread than with
+    # two, four or eight; the threads of MPEG-1 and MPEG-2 patch it with what another has done already, or has not.
+    alone = codec.codec.canonical_name in _PATCHED_ALONE
+    codec.thread_count = 1 if alone else max(2, config.threads or _SLICE_THREADS)
     if keyframes_only:
         codec.skip_frame = "NONKEY"
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from streamfilter.buffering import prefetch
 from streamfilter.errors import ModelError
 from streamfilter.model import DenseResNet
-from streamfilter.model.device import Autocast
 from streamfilter.model.network import STRIDE, DenseOutput
+from streamfilter.training.frozen import Maps as FrozenMaps
 from streamfilter.training.scenes import Scene, SceneFacts
 from streamfilter.training.targets import Targets, scene_targets
 from streamfilter.types import Pixels
@@ -155,30 +155,26 @@ def compose_batch(compose: Compose, seeds: Sequence[int], *, none: int) -> Batch
 
 
 def keep_scenes(
-    network: DenseResNet,
+    look: FrozenMaps,
     compose: Compose,
     seeds: Sequence[int],
     path: Path,
     *,
     with_tops: bool = False,
-    autocast: Autocast,
     advance: Callable[[float], None],
 ) -> tuple[Maps, Maps | None, list[SceneFacts]]:
-    """Compose a scene per seed, run what of the network stays as it is and keep the result, `(N, C, h, w)` float16.
+    """Compose a scene per seed, look at it with what of the network stays as it is, and keep what comes out.
 
-    Layer 3 is kept at `path`, and layer 4 beside it when it is asked for. Raises `ModelError` for a disk without room.
+    Layer 3 is kept at `path`, `(N, C, h, w)` float16, and layer 4 beside it when it is asked for. Raises `ModelError`
+    for a disk without room.
     """
     assert len(seeds), "keep_scenes needs at least one seed"
-    device = next(network.parameters()).device
     facts: list[SceneFacts] = []
     kept: list[Maps] = []
     chunks = (seeds[i : i + CHUNK] for i in range(0, len(seeds), CHUNK))
-    with prefetch((compose_batch(compose, c, none=network.shape.labels) for c in chunks), depth=4) as batches:
-        for batch in batches:
-            with torch.inference_mode(), autocast():
-                middle = network.lower(batch.inputs.to(device))
-                parts = [middle, network.highest(middle)] if with_tops else [middle]
-            arrays = [part.half().cpu().numpy() for part in parts]
+    with prefetch(([compose(seed) for seed in chunk] for chunk in chunks), depth=4) as composed:
+        for scenes in composed:
+            arrays = look([scene.pixels for scene in scenes])[: 1 + with_tops]
             if not kept:
                 _check_room(path.parent, len(seeds) * sum(array[0].nbytes for array in arrays))
                 names = (path, path.with_suffix(".top" + path.suffix))
@@ -188,8 +184,8 @@ def keep_scenes(
                 ]
             for maps, array in zip(kept, arrays, strict=True):
                 maps[len(facts) : len(facts) + len(array)] = array
-            facts += batch.facts
-            advance(len(batch.facts))
+            facts += [scene.facts for scene in scenes]
+            advance(len(scenes))
     return kept[0], kept[1] if with_tops else None, facts
 
 

@@ -1,12 +1,14 @@
 """Fits the closer look: a linear classifier on enlarged candidates, and how much its word counts beside the dense pass.
 
-Its examples are close-ups of the training pictures, and what the dense pass proposes in training scenes, right and
-wrong. The weights between the two opinions are fitted on validation scenes: stacking (Wolpert 1992).
+Its examples are close-ups of the training pictures, and what the dense pass proposes in these pictures and in training
+scenes, right and wrong. The weights between the two opinions are fitted on validation pictures and scenes: stacking
+(Wolpert 1992).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,36 +18,58 @@ from torch.nn import functional as F
 
 from streamfilter.classifier.closer import blend
 from streamfilter.model.closer import Closer
+from streamfilter.training.closeups import CloseUps
+from streamfilter.training.refining import fit_refiner
 from streamfilter.training.spotting import SIDE, Spots, spot_labels
 from streamfilter.training.targets import IGNORE
 
 PENALTY = 0.03
 """Weight of the squared norm: with thirty pictures of a label and two thousand features, much of it."""
-SCENE_SHARE = 0.1
-"""How much a spot in a composed scene counts beside a close-up of a picture itself."""
+SPOT_SHARE = 0.1
+"""How much a spot that was proposed counts beside a close-up: there are many of each scene and picture."""
 MODESTY = 1e-3
 """Keeps the weights of both opinions near one: where validation scenes are few and easy, any certainty would do."""
 STEPS = 80
 LEAST_SPREAD = 1e-3
 
 
-def fit_closer(taught: Spots, close_up: tuple[NDArray[np.float32], NDArray[np.int64]], held: Spots) -> Closer | None:
+def early_closer(close_up: CloseUps, classes: int) -> Closer | None:
+    """A closer look from close-ups alone, good enough to say where boxes fit better and which are worth a second look.
+
+    `classes`: labels and the none class. None where there are too few boxes to learn from.
+    """
+    refiner = fit_refiner(close_up.grids, close_up.moves)
+    if refiner is None or not (close_up.labels < classes - 1).any():
+        return None
+    weight, bias = _fit(close_up.features, close_up.labels, np.ones(len(close_up.labels)), classes)
+    return Closer(weight, bias, SIDE, refiner=refiner)
+
+
+def fit_closer(taught: Spots, close_up: CloseUps, held: Spots, *, early: Closer | None = None) -> Closer | None:
     """The closer look from spots in training scenes and close-ups of training pictures, weighed on validation spots.
 
-    None where there is no label to learn from, or none to weigh with.
+    `early`: the one that the spots were found with, whose refiner it keeps. None where there is no label to learn from,
+    or none to weigh with.
     """
     none = taught.features.logits.shape[1] - 1
     features, labels, shares = _examples(taught, close_up, none)
     if not (labels < none).any() or not (_proposed(held)[1] < none).any():
         return None
+    weight, bias = _fit(features, labels, shares, none + 1)
+    return _weighed(Closer(weight, bias, SIDE, refiner=early.refiner if early else None), held)
+
+
+def _fit(
+    features: NDArray[np.float32], labels: NDArray[np.int64], shares: NDArray[np.float64], classes: int
+) -> tuple[Tensor, Tensor]:
+    """The linear classifier of standardised features, for features as they are: `(classes, F)` and `(classes,)`."""
     center = features.mean(axis=0, dtype=np.float64)
     spread = np.maximum(features.std(axis=0, dtype=np.float64), LEAST_SPREAD)
     weight, bias = fit_linear(
-        _tensor((features - center) / spread), torch.from_numpy(labels), none + 1, shares=_tensor(shares)
+        _tensor((features - center) / spread), torch.from_numpy(labels), classes, shares=_tensor(shares)
     )
     scaled = weight.double().numpy() / spread
-    shifted = bias.double().numpy() - scaled @ center
-    return _weighed(Closer(torch.from_numpy(scaled).float(), torch.from_numpy(shifted).float(), SIDE), held)
+    return torch.from_numpy(scaled).float(), torch.from_numpy(bias.double().numpy() - scaled @ center).float()
 
 
 def close_logits(closer: Closer, spots: Spots) -> Spots:
@@ -55,19 +79,18 @@ def close_logits(closer: Closer, spots: Spots) -> Spots:
 
 
 def _examples(
-    spots: Spots, close_up: tuple[NDArray[np.float32], NDArray[np.int64]], none: int
+    spots: Spots, close_up: CloseUps, none: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64]]:
-    """Features, labels, and how much each counts: scenes in full only for labels of which there are no close-ups."""
-    close, close_labels = close_up
+    """Features, labels, and how much each counts: spots in full only for labels of which there are no close-ups."""
     features, labels = _proposed(spots)
-    scene_labels = np.concatenate([labels, spots.true_labels])
-    shown = np.isin(scene_labels, close_labels)
-    if not (close_labels < none).any():
+    spot_classes = np.concatenate([labels, spots.true_labels])
+    shown = np.isin(spot_classes, close_up.labels)
+    if not (close_up.labels < none).any():
         shown[:] = False
     return (
-        np.concatenate([features, spots.true_close, *([close] if len(close) else [])]),
-        np.concatenate([scene_labels, close_labels]),
-        np.concatenate([np.where(shown, SCENE_SHARE, 1.0), np.ones(len(close_labels))]),
+        np.concatenate([features, spots.true_close, *([close_up.features] if len(close_up.labels) else [])]),
+        np.concatenate([spot_classes, close_up.labels]),
+        np.concatenate([np.where(shown, SPOT_SHARE, 1.0), np.ones(len(close_up.labels))]),
     )
 
 
@@ -110,7 +133,7 @@ def _weighed(alone: Closer, held: Spots) -> Closer:
 
     _minimise([weights, shift], loss)
     first, second = (float(w) for w in weights.detach().exp())
-    return Closer(alone.weight, alone.bias, alone.side, dense=first, close=second, none=float(shift.detach()))
+    return replace(alone, dense=first, close=second, none=float(shift.detach()))
 
 
 def _minimise(parameters: Sequence[Tensor], loss: Callable[[], Tensor]) -> None:

@@ -14,6 +14,8 @@ TRAINING_SEED, VALIDATION_SEED, STATISTICS_SEED, STRANGERS_SEED = 0, 1 << 40, 1 
 SEEDS_APART = 1 << 42
 """Scenes of one configured seed are numbered this far from those of the next."""
 STATISTICS_SCENES = 600
+PHOTOGRAPHS, OTHER_LOGOS, DRAWN = "photographs", "other logos", "drawn"
+"""Sources of strangers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,8 @@ def make_composers(taught: Dataset, held: Dataset, config: TrainConfig) -> Compo
     found_only = replace(settings, synthetic=NOTHING_MADE)
     whole = unmarked_labels(taught.examples, labels)
     whole_held = unmarked_labels([*taught.examples, *held.examples], labels)
-    kinds = {"photographs": held.of_kind("negative"), "other logos": held.of_kind("unknown")}
-    sources = {source: examples for source, examples in kinds.items() if examples} | {"drawn": ()}
+    kinds = {PHOTOGRAPHS: held.of_kind("negative"), OTHER_LOGOS: held.of_kind("unknown")}
+    sources = {source: examples for source, examples in kinds.items() if examples} | {DRAWN: ()}
     return Composers(
         taught=SceneComposer(taught.examples, labels, replace(settings, mosaics=config.mosaics), whole=whole).compose,
         held=SceneComposer(held.examples, labels, found_only, whole=whole_held).compose,
@@ -54,4 +56,4 @@ def make_composers(taught: Dataset, held: Dataset, config: TrainConfig) -> Compo
 
 def strangers_count(config: TrainConfig) -> int:
     """Scenes of each source of strangers."""
-    return max(8, config.validation_scenes // 4)
+    return max(8, config.validation_scenes // 8)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from streamfilter.config import TrainConfig
 from streamfilter.console import Console
@@ -10,9 +12,11 @@ from streamfilter.model import DenseResNet
 from streamfilter.model.closer import Closer
 from streamfilter.model.device import Compute
 from streamfilter.training.batches import Compose
-from streamfilter.training.closer import close_logits, fit_closer
+from streamfilter.training.closer import close_logits, early_closer, fit_closer
 from streamfilter.training.closeups import close_ups
 from streamfilter.training.composers import (
+    OTHER_LOGOS,
+    PHOTOGRAPHS,
     SEEDS_APART,
     STATISTICS_SEED,
     STRANGERS_SEED,
@@ -20,14 +24,33 @@ from streamfilter.training.composers import (
     Composers,
     strangers_count,
 )
-from streamfilter.training.examples import Dataset
+from streamfilter.training.examples import Dataset, Example
 from streamfilter.training.rejection import Material
-from streamfilter.training.spotting import Spots, Spotter, found_in
+from streamfilter.training.spotting import Spots, Spotter, found_in, join_spots
+from streamfilter.training.validation import Found
+from streamfilter.training.whole_pictures import WholePictures
+
+KNOWN = "known"
+_SOURCES = {"known": KNOWN, "negative": PHOTOGRAPHS, "unknown": OTHER_LOGOS}
+"""What each kind of picture is to the material."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Scenes to look at. `held`: of pictures that nothing was taught with; `source`: whose strangers they show."""
+
+    compose: Compose
+    seeds: Sequence[int]
+    held: bool
+    source: str = ""
+    weighs: bool = True
+    """Whether what is found belongs to the taught or the held part, or to its source alone."""
 
 
 def gather(
     network: DenseResNet,
-    taught_pictures: Dataset,
+    taught: Dataset,
+    held: Dataset,
     composers: Composers,
     config: TrainConfig,
     *,
@@ -36,40 +59,61 @@ def gather(
 ) -> tuple[Closer | None, Material]:
     """The closer look of a trained network, None where there is too little to fit it to, and what both find together.
 
-    `config.closer_scenes` is set.
+    Pictures are looked at as they are, and in scenes composed of them. `config.closer_scenes` and
+    `config.closer_pictures` are set.
     """
-    assert config.closer_scenes is not None
-    spotter = Spotter(network, compute, short_side=config.scene_height)
-    strangers = strangers_count(config)
-    pictures = taught_pictures.examples
-    total = len(pictures) + config.closer_scenes + config.validation_scenes + strangers * len(composers.strangers)
-    with console.progress("looking closer", float(total)) as progress:
-        close_up = close_ups(pictures, taught_pictures.labels, spotter, seed=config.seed, advance=progress.advance)
-        taught = _spot(spotter, composers.taught, STATISTICS_SEED, config.closer_scenes, config, progress.advance)
-        held = _spot(spotter, composers.held, VALIDATION_SEED, config.validation_scenes, config, progress.advance)
-        others = {
-            source: _spot(spotter, compose, STRANGERS_SEED, strangers, config, progress.advance)
-            for source, compose in composers.strangers.items()
-        }
-    closer = fit_closer(taught, close_up, held)
-
-    def seen(spots: Spots) -> Spots:
-        return spots if closer is None else close_logits(closer, spots)
-
+    plain = Spotter(network, compute, short_side=config.short_side)
+    with console.progress("close-ups", float(len(taught.examples))) as progress:
+        close_up = close_ups(taught.examples, taught.labels, plain, seed=config.seed, advance=progress.advance)
+    early = early_closer(close_up, len(taught.labels) + 1)
+    jobs = list(_jobs(taught, held, composers, config))
+    spotter = plain.with_closer(early)
+    with console.progress("looking closer", float(sum(len(job.seeds) for job in jobs))) as progress:
+        seen = [(job, spotter.spot(job.compose, job.seeds, advance=progress.advance)) for job in jobs]
+    parts = [[spots for job, spots in seen if job.weighs and job.held is is_held] for is_held in (False, True)]
+    taught_spots, held_spots = map(join_spots, parts)
+    closer = fit_closer(taught_spots, close_up, held_spots, early=early)
+    find = _finder(closer)
+    sources = {source: [spots for job, spots in seen if job.source == source] for source in composers.strangers}
     return closer, Material(
-        taught=found_in(seen(taught)),
-        held=found_in(seen(held)),
-        strangers={source: found_in(seen(spots)).strange for source, spots in others.items()},
+        taught=find(taught_spots),
+        held=find(held_spots),
+        strangers={source: find(join_spots(own)).strange for source, own in sources.items()},
     )
 
 
-def _spot(
-    spotter: Spotter,
-    compose: Compose,
-    seed: int,
-    count: int,
-    config: TrainConfig,
-    advance: Callable[[float], None],
-) -> Spots:
-    first = seed + config.seed * SEEDS_APART
-    return spotter.spot(compose, range(first, first + count), advance=advance)
+def _finder(closer: Closer | None) -> Callable[[Spots], Found]:
+    return lambda spots: found_in(spots if closer is None else close_logits(closer, spots))
+
+
+def _jobs(taught: Dataset, held: Dataset, composers: Composers, config: TrainConfig) -> Iterator[_Job]:
+    assert config.closer_scenes is not None
+    first = config.seed * SEEDS_APART
+    count = min(config.closer_scenes, config.validation_scenes)
+    yield _Job(composers.taught, _range(STATISTICS_SEED + first, config.closer_scenes), held=False)
+    yield _Job(composers.held, _range(VALIDATION_SEED + first, count), held=True)
+    for source, compose in composers.strangers.items():
+        seeds = _range(STRANGERS_SEED + first, strangers_count(config))
+        yield _Job(compose, seeds, held=True, source=source, weighs=False)
+    yield from _picture_jobs(taught, config, held=False)
+    yield from _picture_jobs(held, config, held=True)
+
+
+def _picture_jobs(dataset: Dataset, config: TrainConfig, *, held: bool) -> Iterator[_Job]:
+    """Some of the pictures, as they are, by kind, in their proportions."""
+    chosen = _some(dataset.examples, config)
+    for kind, source in _SOURCES.items():
+        examples = [example for example in chosen if example.kind == kind and not example.has_alpha]
+        if examples:
+            pictures = WholePictures(examples, dataset.labels, short_side=config.short_side)
+            yield _Job(pictures.compose, range(len(examples)), held=held, source=source if held else "")
+
+
+def _some(examples: Sequence[Example], config: TrainConfig) -> list[Example]:
+    assert config.closer_pictures is not None
+    shuffled = random.Random(config.seed).sample(list(examples), len(examples))
+    return shuffled[: config.closer_pictures]
+
+
+def _range(first: int, count: int) -> range:
+    return range(first, first + count)

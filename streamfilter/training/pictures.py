@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
@@ -205,3 +206,10 @@ def _from_deep_gray(image: Image.Image) -> Image.Image:
 def _thumbnail(picture: Pixels) -> Pixels:
     image = Image.fromarray(on_background(picture))
     return np.array(image.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX))
+
+
+def resized(picture: Pixels, width: int, height: int) -> Pixels:
+    """The picture at another size: means over areas when it gets smaller, between pixels linear when larger."""
+    shrinks = width < picture.shape[1] or height < picture.shape[0]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=how), np.uint8)

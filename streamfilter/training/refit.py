@@ -25,7 +25,7 @@ from streamfilter.training.train import Trained, TrainingData, read_pictures, re
 from streamfilter.training.validation import figures
 
 COMPUTED = ("device", "precision", "threads")
-BEHIND = (*COMPUTED, "closer_scenes", "validation_scenes", "false_share", "weights")
+BEHIND = (*COMPUTED, "closer_scenes", "closer_pictures", "validation_scenes", "false_share", "weights")
 """Settings that may be given where the network stays; the others are those that it was trained with."""
 
 
@@ -62,7 +62,7 @@ def refit_on(
 
 def settings_of(model: Model) -> TrainConfig:
     """The settings a model was trained with, as far as its file tells; defaults where it does not."""
-    known: dict[str, object] = {"closer_scenes": STATISTICS_SCENES}
+    known: dict[str, object] = {"closer_scenes": STATISTICS_SCENES, "closer_pictures": STATISTICS_SCENES}
     known |= {name: value for name, value in model.provenance.settings.items() if name in TrainConfig.model_fields}
     return check_config(TrainConfig, known, origin="the model file's settings")
 
@@ -78,7 +78,7 @@ def regather(
             "these are not the pictures that the network was taught with, or not all: thresholds may come out too loose"
         )
     composers = make_composers(taught, held, settings)
-    return gather(model.network.to(compute.device), taught, composers, settings, compute=compute, console=console)
+    return gather(model.network.to(compute.device), taught, held, composers, settings, compute=compute, console=console)
 
 
 def refit(model: Model, settings: TrainConfig, closer: Closer | None, material: Material) -> Model:

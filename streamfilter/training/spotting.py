@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamfilter.buffering import prefetch
-from streamfilter.classifier.closer import cut_out
-from streamfilter.classifier.proposals import Proposer, fit_size
-from streamfilter.classifier.runtimes import TorchRuntime
+from streamfilter.classifier.closer import CloserLook, cut_out
+from streamfilter.classifier.proposals import Proposals, Proposer, fit_size
+from streamfilter.classifier.runtimes import Runtime
 from streamfilter.config import ClassifierConfig
 from streamfilter.model import DenseResNet
+from streamfilter.model.closer import Closer
 from streamfilter.model.device import Compute
 from streamfilter.rejector.softmax import softmax
 from streamfilter.training.batches import Compose
+from streamfilter.training.frozen import frozen_runtime
 from streamfilter.training.scenes import Scene, SceneFacts
 from streamfilter.training.targets import IGNORE, overlaps
 from streamfilter.training.validation import FOUND_IOU, Found
@@ -56,19 +58,30 @@ class Spots:
 class Spotter:
     """Looks at scenes as the classifier will look at frames, with nothing left out for being unlikely."""
 
-    def __init__(self, network: DenseResNet, compute: Compute, *, short_side: int) -> None:
-        self._short_side = short_side
-        self._runtime = TorchRuntime(network, compute)
+    def __init__(
+        self, network: DenseResNet, compute: Compute, *, short_side: int, runtime: Runtime | None = None
+    ) -> None:
+        self._network, self._compute, self._short_side = network, compute, short_side
+        self._runtime = runtime or frozen_runtime(network, compute)
         self._proposer = Proposer(network, ClassifierConfig(), floor=0.0, places=True)
+        self._closer: CloserLook | None = None
+
+    def with_closer(self, early: Closer | None) -> Spotter:
+        """One that reads boxes where this closer look finds them to fit better."""
+        spotter = Spotter(self._network, self._compute, short_side=self._short_side, runtime=self._runtime)
+        if early is not None and early.refiner is not None:
+            spotter._closer = CloserLook(early, self._runtime, floor=0.0)
+        return spotter
 
     def spot(self, compose: Compose, seeds: Sequence[int], *, advance: Callable[[float], None]) -> Spots:
         """Spots in the scenes of these seeds, at least one."""
+        assert len(seeds), "spot needs at least one scene"
         parts = []
         with prefetch((compose(seed) for seed in seeds), 8) as scenes:
             for number, scene in enumerate(scenes):
-                parts.append(self._look(number, scene))
+                parts.append(self._look(scene, np.random.default_rng(number)))
                 advance(1.0)
-        return _joined(parts)
+        return join_spots(parts)
 
     def find(self, picture: Pixels, label: int) -> list[Box]:
         """Where a picture `(H, W, 3)` that shows a label shows it, likeliest: one box, none if nothing is sure."""
@@ -81,19 +94,40 @@ class Spotter:
         x, y, width, height = np.clip(found.boxes[int(chances.argmax())], 0.0, 1.0)
         return [Box(x, y, min(width, 1 - x), min(height, 1 - y))]
 
-    def close(self, cuts: Sequence[Pixels]) -> NDArray[np.float32]:
-        """Features `(n, F)` of the closer look at cuts `(SIDE, SIDE, 3)`."""
-        (features,) = self._runtime.close([cuts])
-        return features
+    def close(self, cuts: Sequence[Pixels]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean and maximum `(n, F)`, and the grid `(n, G)`, of the closer look at cuts `(SIDE, SIDE, 3)`."""
+        if not cuts:
+            return np.zeros((0, self._width), np.float32), np.zeros((0, 0), np.float32)
+        (read,) = self._runtime.close([cuts])
+        return read[:, : self._width], read[:, self._width :]
 
-    def _look(self, number: int, scene: Scene) -> Spots:
+    @property
+    def _width(self) -> int:
+        return 2 * self._network.middle
+
+    def _look(self, scene: Scene, rng: np.random.Generator) -> Spots:
         found = self._proposer.propose(*self._runtime.dense([scene.pixels]))
-        true_boxes, labels = _true_boxes(scene.facts, np.random.default_rng(number))
-        cuts: list[Pixels] = [cut_out(scene.pixels, box, SIDE) for box in (*found.boxes, *true_boxes)]
-        close = self.close(cuts)
-        own = len(found.boxes)
-        scenes = np.full(own, number, np.int64)
-        return Spots((scene.facts,), scenes, found.boxes, found.features, close[:own], close[own:], labels)
+        true_boxes, labels = _true_boxes(scene.facts, rng)
+        rows, boxes, close = self._read(found, scene.pixels)
+        return Spots(
+            facts=(scene.facts,),
+            scene=np.zeros(len(rows), np.int64),
+            boxes=boxes,
+            features=found.features.rows(rows),
+            close=close,
+            true_close=self.close([cut_out(scene.pixels, box, SIDE) for box in true_boxes])[0],
+            true_labels=labels,
+        )
+
+    def _read(
+        self, found: Proposals, picture: Pixels
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float32]]:
+        """Which proposals are read, where, and what is seen there."""
+        if self._closer is None:
+            close, _ = self.close([cut_out(picture, box, SIDE) for box in found.boxes])
+            return np.arange(len(found.boxes)), found.boxes, close
+        (seen,) = self._closer.look([found.features.logits], [picture], [found.boxes])
+        return seen.rows, seen.boxes, seen.features
 
 
 def spot_labels(spots: Spots) -> NDArray[np.int64]:
@@ -166,10 +200,12 @@ def _true_boxes(facts: SceneFacts, rng: np.random.Generator) -> tuple[NDArray[np
     return np.concatenate([middle - grown / 2, grown], axis=1), facts.labels[kept]
 
 
-def _joined(parts: Sequence[Spots]) -> Spots:
+def join_spots(parts: Sequence[Spots]) -> Spots:
+    """All spots as one: scenes are numbered on from part to part."""
+    before = np.cumsum([0, *(len(part.facts) for part in parts)])
     return Spots(
         facts=tuple(facts for part in parts for facts in part.facts),
-        scene=np.concatenate([part.scene for part in parts]),
+        scene=np.concatenate([part.scene + first for part, first in zip(parts, before, strict=False)]),
         boxes=np.concatenate([part.boxes for part in parts]),
         features=Features.concatenate([part.features for part in parts]),
         close=np.concatenate([part.close for part in parts]),

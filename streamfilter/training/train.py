@@ -30,6 +30,7 @@ from streamfilter.training.composers import (
 )
 from streamfilter.training.dataset import read_dataset
 from streamfilter.training.examples import Dataset
+from streamfilter.training.frozen import frozen_maps
 from streamfilter.training.loop import Plan, Progress, Trainer
 from streamfilter.training.material import gather
 from streamfilter.training.references import label_references
@@ -146,9 +147,10 @@ def _plan(config: TrainConfig, compute: Compute) -> TrainConfig:
     whole = on_cuda or not config.pretrained or min(config.se_stages, default=4) < 3
     chosen = {
         "tune": config.tune or ("all" if whole else "layer4" if fast else "head"),
-        "scenes": config.scenes or (8000 if on_cuda else 3600 if fast else 1200),
-        "epochs": config.epochs or (12 if on_cuda else 4 if fast else 10),
-        "closer_scenes": config.closer_scenes or (2000 if on_cuda else 600 if fast else 100),
+        "scenes": config.scenes or (8000 if on_cuda else 3600 if fast else 1600),
+        "epochs": config.epochs or (12 if on_cuda else 4 if fast else 6),
+        "closer_scenes": config.closer_scenes or (2000 if on_cuda else 300 if fast else 100),
+        "closer_pictures": config.closer_pictures or (10_000 if on_cuda else 1000 if fast else 600),
     }
     return config.model_copy(update=chosen)
 
@@ -160,7 +162,7 @@ class _Session:
         self, taught: Dataset, held: Dataset, config: TrainConfig, compute: Compute, *, work: Path, console: Console
     ) -> None:
         self._config, self._compute, self._work, self._console = config, compute, work, console
-        self._taught = taught
+        self._taught, self._held = taught, held
         self._labels = taught.labels
         self._data_digest = taught.digest()
         self._composers = make_composers(taught, held, config)
@@ -216,7 +218,13 @@ class _Session:
         """Fit statistics and thresholds with the best network and write the model file."""
         config = self._config
         closer, material = gather(
-            self._network, self._taught, self._composers, config, compute=self._compute, console=self._console
+            self._network,
+            self._taught,
+            self._held,
+            self._composers,
+            config,
+            compute=self._compute,
+            console=self._console,
         )
         taught, found = material.taught, material.held
         if len(taught.labels) < 2:
@@ -277,12 +285,11 @@ class _Session:
         seeds = range(first, first + count)
         with self._console.progress(f"{name} scenes", float(count)) as progress:
             maps, tops, facts = keep_scenes(
-                self._network,
+                frozen_maps(self._network, self._compute),
                 compose,
                 seeds,
                 self._work / f"{name}.f16",
                 with_tops=self._config.tune == "head" and not self._config.se_stages,
-                autocast=self._compute.autocast,
                 advance=progress.advance,
             )
         return KeptScenes(

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from streamfilter.model import DenseResNet
 from streamfilter.model.closer import Cut
@@ -17,6 +18,8 @@ from streamfilter.types import Pixels
 
 PASSES = ("dense", "close")
 """The names of the two passes, and of the files that hold them."""
+FROZEN = "frozen"
+"""The name of a third one, which only training asks for."""
 
 
 class Runtime(Protocol):
@@ -36,17 +39,24 @@ class Runtime(Protocol):
         """
 
     def close(self, cuts: Sequence[Sequence[Pixels]]) -> list[NDArray[np.float32]]:
-        """The closer look's features, `(n, F)`, of each picture's cuts `(side, side, 3)` uint8 RGB, one or more."""
+        """The closer look's features, `(n, F)`, of each picture's cuts `(side, side, 3)` uint8 RGB, one or more.
+
+        See `close_maps`.
+        """
 
 
 def close_maps(network: DenseResNet, pictures: Tensor, cut: Cut) -> Tensor:
-    """Mean and maximum of layer 3, `(N, F)`, of cuts `(N, 3, side, side)`, RGB 0 to 255.
+    """Mean and maximum of layer 3 of cuts `(N, 3, side, side)`, RGB 0 to 255, and all of it on a coarse grid: `(N, F)`.
 
-    The outermost cells of a stretched box are its margin, and see the padding of every layer: they do not count.
+    The outermost cells of a stretched box are its margin, and see the padding of every layer: they do not count for
+    what the box shows. For where it should be they do, so the grid is of the whole cut; a square cut has none.
     """
     maps = network.lower(pictures).float()
-    maps = maps[:, :, 1:-1, 1:-1] if cut == "box" else maps
-    return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
+    if cut == "square":
+        return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
+    inner = maps[:, :, 1:-1, 1:-1]
+    grid = F.avg_pool2d(maps, 2).flatten(1)
+    return torch.cat([inner.mean(dim=(2, 3)), inner.amax(dim=(2, 3)), grid], dim=1)
 
 
 class DensePass(nn.Module):
@@ -74,6 +84,21 @@ class ClosePass(nn.Module):
         return close_maps(self.network, cuts.permute(0, 3, 1, 2).float(), self.cut)
 
 
+class FrozenPass(nn.Module):
+    """`(N, H, W, 3)` uint8 in; layers 3 and 4 out, `(N, C, H/16, W/16)` and `(N, 2C, H/32, W/32)`."""
+
+    def __init__(self, network: DenseResNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """What training keeps of scenes while the backbone stays as it is."""
+        middle = self.network.lower(pictures.permute(0, 3, 1, 2).float())
+        return middle, self.network.highest(middle)
+
+
 def make_pass(name: str, network: DenseResNet, cut: Cut) -> nn.Module:
-    """The pass of this name (`PASSES`) as a module."""
+    """The pass of this name (`PASSES` or `FROZEN`) as a module."""
+    if name == FROZEN:
+        return FrozenPass(network)
     return DensePass(network) if name == "dense" else ClosePass(network, cut)

@@ -15,8 +15,9 @@ from streamfilter.classifier.runtimes.with_openvino import OpenVinoRuntime
 from streamfilter.classifier.runtimes.with_torch import TorchRuntime
 from streamfilter.config import ClassifierConfig
 from streamfilter.errors import ModelError
+from streamfilter.machine import cores
 from streamfilter.model import Model
-from streamfilter.model.device import Compute, cores
+from streamfilter.model.device import Compute
 
 _PACKAGES = {"openvino": ("openvino", "onnx"), "onnx": ("onnxruntime", "onnx")}
 """What has to be installed for a runtime."""
@@ -84,7 +85,7 @@ def _make(kind: str, model: Model, config: ClassifierConfig, compute: Compute) -
     cut = model.closer.cut if model.closer is not None else "box"
     if kind == "torch":
         return TorchRuntime(model.network, compute, cut)
-    read = partial(as_onnx, model.network, digest=model.digest, cut=cut)
+    read = partial(as_onnx, model.network, cut=cut, keep=bool(model.digest))
     threads = config.threads or cores()
     if kind == "openvino":
         return OpenVinoRuntime(read, dtype=compute.dtype, threads=threads)

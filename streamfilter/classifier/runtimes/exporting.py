@@ -9,7 +9,9 @@ from pathlib import Path
 from streamfilter.classifier.runtimes.base import PASSES
 from streamfilter.classifier.runtimes.choosing import is_installed, not_installed
 from streamfilter.classifier.runtimes.conversion import INPUT, OUTPUTS, as_onnx
+from streamfilter.classifier.runtimes.with_openvino import import_openvino
 from streamfilter.errors import SinkError
+from streamfilter.files import write_file
 from streamfilter.model import Model
 
 FACTS = "network.json"
@@ -29,7 +31,8 @@ def export_network(model: Model, folder: Path, form: str) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         files = [file for name in names for file in _write(model, folder, name, form)]
         facts = folder / FACTS
-        facts.write_text(json.dumps(_facts(model, files, names), ensure_ascii=False, indent=1) + "\n", "utf-8")
+        text = json.dumps(_facts(model, files, names), ensure_ascii=False, indent=1) + "\n"
+        write_file(facts, text.encode())
     except OSError as error:
         raise SinkError(f"cannot write to {folder}: {error.strerror}; check the folder and its free space") from None
     return [*files, facts]
@@ -37,14 +40,13 @@ def export_network(model: Model, folder: Path, form: str) -> list[Path]:
 
 def _write(model: Model, folder: Path, name: str, form: str) -> Iterator[Path]:
     cut = model.closer.cut if model.closer is not None else "box"
-    content = as_onnx(model.network, name, digest=model.digest, cut=cut)
+    content = as_onnx(model.network, name, cut=cut, keep=False)
     if form == "onnx":
         path = folder / f"{name}.onnx"
-        path.write_bytes(content)
+        write_file(path, content)
         yield path
         return
-    import openvino
-
+    openvino = import_openvino()
     path = folder / f"{name}.xml"
     openvino.serialize(openvino.Core().read_model(content, b""), path, path.with_suffix(".bin"))
     yield from (path, path.with_suffix(".bin"))

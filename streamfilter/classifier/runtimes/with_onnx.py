@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from streamfilter.classifier.runtimes.conversion import INPUT
+from streamfilter.classifier.runtimes.turns import Turns
 from streamfilter.errors import ModelError
 from streamfilter.model.network import DenseOutput
 from streamfilter.types import Pixels
@@ -41,6 +42,7 @@ class OnnxRuntime:
                 "install onnxruntime-gpu, or use --device cpu"
             )
         self._sessions: dict[str, Any] = {}
+        self._turns = Turns()
 
     @property
     def name(self) -> str:
@@ -59,7 +61,8 @@ class OnnxRuntime:
         return [np.concatenate([self._run("close", cut[None])[0] for cut in one]) for one in cuts]
 
     def _run(self, name: str, pictures: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        outputs: list[NDArray[np.float32]] = self._session(name).run(None, {INPUT: np.ascontiguousarray(pictures)})
+        with self._turns:
+            outputs: list[NDArray[np.float32]] = self._session(name).run(None, {INPUT: np.ascontiguousarray(pictures)})
         return outputs
 
     def _session(self, name: str) -> Any:

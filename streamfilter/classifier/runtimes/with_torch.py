@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from streamfilter.classifier.runtimes.base import close_maps
+from streamfilter.classifier.runtimes.turns import Turns
 from streamfilter.model import DenseResNet
 from streamfilter.model.closer import Cut
 from streamfilter.model.device import Compute
@@ -25,6 +26,7 @@ class TorchRuntime:
 
     def __init__(self, network: DenseResNet, compute: Compute, cut: Cut = "box") -> None:
         self._network, self._compute, self._cut = network, compute, cut
+        self._turns = Turns()
 
     @property
     def name(self) -> str:
@@ -42,10 +44,11 @@ class TorchRuntime:
 
     def close(self, cuts: Sequence[Sequence[Pixels]]) -> list[NDArray[np.float32]]:
         """See `base.Runtime`."""
-        return [close_features(self._network, one, self._compute, self._cut) for one in cuts]
+        with self._turns:
+            return [close_features(self._network, one, self._compute, self._cut) for one in cuts]
 
     def _pass(self, pictures: Sequence[Pixels]) -> DenseOutput:
-        with torch.inference_mode(), self._compute.autocast():
+        with self._turns, torch.inference_mode(), self._compute.autocast():
             output: DenseOutput = self._network(as_batch(pictures, self._compute))
         return output
 

@@ -1,88 +1,14 @@
-"""The sampler stage: which frames are looked at, and where the shots change."""
+"""Where the shots change."""
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfilter.config import SamplerConfig
-from streamfilter.stages import Sampler
-from streamfilter.types import Frame, Gap, Look
-
-# Times are floats: a frame this share of a tick early is on time.
-_TICK_SLACK = 1e-6
-
-
-def make_sampler(config: SamplerConfig) -> Sampler:
-    """The sampler that the settings ask for."""
-    return GridSampler(config)
-
-
-class GridSampler:
-    """Looks at the first frame at or after each tick of a grid in stream time, or at every (key) frame.
-
-    The grid is tied to stream time 0, so the same frames are looked at wherever reading begins, but for the very first.
-    """
-
-    def __init__(self, config: SamplerConfig) -> None:
-        self._config = config
-
-    def looks(self, frames: Iterable[Frame | Gap]) -> Iterator[Look | Gap]:
-        """Looks and gaps in time order. A look waits, a few frames at most, for a cut that is being confirmed."""
-        finder = CutFinder(threshold=self._config.cut_threshold) if self._config.cuts else None
-        ticks = _Ticks(self._config)
-        held: list[Frame] = []
-        cuts_s: list[float] = []
-        for item in frames:
-            if isinstance(item, Gap):
-                if finder is not None:
-                    cuts_s += finder.reset()
-                yield from _released(held, cuts_s)
-                yield item
-                continue
-            if finder is not None:
-                cuts_s += finder.update(item)
-            if ticks.takes(item):
-                held.append(item)
-            if finder is None or not finder.is_unsure:
-                yield from _released(held, cuts_s)
-        if finder is not None:
-            cuts_s += finder.reset()
-        yield from _released(held, cuts_s)
-
-
-def _released(held: list[Frame], cuts_s: list[float]) -> Iterator[Look]:
-    """The held frames as looks, each with the cuts up to its time; both lists are used up."""
-    for frame in held:
-        mine = tuple(cut_s for cut_s in cuts_s if cut_s <= frame.time_s)
-        cuts_s[:] = cuts_s[len(mine) :]
-        yield Look(frame, cuts_s=mine)
-    held.clear()
-
-
-class _Ticks:
-    """Says which frames are looked at."""
-
-    def __init__(self, config: SamplerConfig) -> None:
-        self._rate = config.rate
-        self._tick: int | None = None
-
-    def takes(self, frame: Frame) -> bool:
-        if self._rate == "every":
-            return True
-        if self._rate == "keyframes":
-            return frame.is_key
-        tick = math.floor(frame.time_s * self._rate + _TICK_SLACK)
-        taken = self._tick is None or tick > self._tick
-        if taken:
-            self._tick = tick
-        return taken
-
+from streamfilter.types import Frame
 
 _THUMBNAIL = (64, 36)
 # A cut changes the picture this much more than any of the frames around it do: fast motion does not.

@@ -1,4 +1,4 @@
-"""The gate stage: a picture that has not changed since the network saw it keeps its verdicts, for a bounded time."""
+"""A picture that has not changed since the network saw it keeps its verdicts, for a bounded time."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamfilter.config import GateConfig
 from streamfilter.stages import Gate
-from streamfilter.types import Frame, Gap, Look, Pixels
+from streamfilter.types import Gap, Look, Pixels
 
 # Tiles across and down, and thumbnail pixels along a tile: small enough that a logo of 6 % of the height changes one.
 _TILES = (16, 9)
@@ -35,12 +36,11 @@ class StillGate:
                 seen = None
                 yield look
                 continue
-            thumbnail = _thumbnail(look.frame)
-            if seen is not None and not look.cuts_s and self._holds(seen, look.frame.time_s, thumbnail):
-                yield replace(look, is_still=True)
-            else:
+            thumbnail = thumbnail_of(look)
+            holds = seen is not None and not look.cuts_s and self._holds(seen, look.frame.time_s, thumbnail)
+            if not holds:
                 seen = (look.frame.time_s, thumbnail)
-                yield look
+            yield replace(look, is_still=holds, thumbnail=thumbnail)
 
     def _holds(self, seen: tuple[float, Pixels], time_s: float, thumbnail: Pixels) -> bool:
         seen_s, before = seen
@@ -49,11 +49,18 @@ class StillGate:
 
 def largest_change(before: Pixels, after: Pixels) -> float:
     """The mean absolute change of the tile that changed most, 0 to 1. Both `(72, 128)` uint8 luma."""
+    return float(tile_changes(before, after).max())
+
+
+def tile_changes(before: Pixels, after: Pixels) -> NDArray[np.float64]:
+    """The mean absolute change of each tile, `(9, 16)`, 0 to 1. Both `(72, 128)` uint8 luma."""
     change = np.abs(before.astype(np.int16) - after.astype(np.int16))
     across, down = _TILES
-    tiles = change.reshape(down, _TILE_PIXELS, across, _TILE_PIXELS).mean(axis=(1, 3))
-    return float(tiles.max()) / 255
+    return np.asarray(change.reshape(down, _TILE_PIXELS, across, _TILE_PIXELS).mean(axis=(1, 3)) / 255)
 
 
-def _thumbnail(frame: Frame) -> Pixels:
-    return frame.picture.luma(_TILES[0] * _TILE_PIXELS, _TILES[1] * _TILE_PIXELS)
+def thumbnail_of(look: Look) -> Pixels:
+    """What looks are compared by, `(72, 128)` uint8 luma."""
+    if look.thumbnail is not None:
+        return look.thumbnail
+    return look.frame.picture.luma(_TILES[0] * _TILE_PIXELS, _TILES[1] * _TILE_PIXELS)

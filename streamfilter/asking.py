@@ -1,0 +1,122 @@
+"""Asks the network at as few looks as tell what happens: the sampler's feedback.
+
+    stretch ─► due looks ─► network ─► which neighbours differ? ─► looks between these ─► network ─► … ─► all looks
+
+What lies between two looks that agree with certainty is taken for what these show. Where labels come or go between two
+looks, the frames between them are halved in the same way. The looks of a round are asked together, so that batches are
+full; of a look at which little has changed, only that region.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamfilter.buffering import batched
+from streamfilter.config import RunConfig
+from streamfilter.gate import Region, Seen, merged, region_of, stale_tiles, thumbnail_of
+from streamfilter.sampler import Answer, Edge, Inquiry, Stretch, Told
+from streamfilter.stages import Classifier, Rejector
+from streamfilter.types import Candidate, Gap, Look, Pixels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Question:
+    """What the network is to see of a look: `region` of the picture, where only the `stale` tiles have changed since
+    the look `before`; None: all of it. `seen` is what it has seen then.
+    """
+
+    number: int
+    seen: Seen
+    region: Region | None = None
+    stale: NDArray[np.bool_] | None = None
+    before: int = 0
+
+
+class Asker:
+    """Tells of stretches, one after the other."""
+
+    def __init__(self, classifier: Classifier, rejector: Rejector, config: RunConfig) -> None:
+        self._classifier, self._rejector = classifier, rejector
+        self._config, self._batch = config, config.classifier.batch
+        self._last: Answer | None = None
+
+    def tell(self, stretch: Stretch) -> Iterator[Told | Gap]:
+        """Each gap and each look that is new in it, in order. A stretch goes on from the one before, where told."""
+        inquiry = Inquiry(stretch, self._config.smoother)
+        if stretch.is_continued and self._last is not None:
+            inquiry.answers[0] = self._last
+        elif stretch.is_continued:
+            self._answer(inquiry, [0])  # alone, so that the batches after it are what they always are
+        while wanted := inquiry.wanted():
+            self._answer(inquiry, wanted)
+        edges = inquiry.edges() if self._config.sampler.edges else {}
+        while sought := [edge for edge in edges.values() if edge.middle is not None]:
+            self._halve(sought)
+        self._last = inquiry.answers[stretch.runs[-1][-1]] if stretch.runs else None
+        yield from inquiry.told(edges)
+
+    def _answer(self, inquiry: Inquiry, wanted: Sequence[int]) -> None:
+        """Ask about the pictures of these looks that were not asked about before."""
+        for some in batched(self._questions(inquiry, inquiry.unseen(wanted)), self._batch):
+            pictures = [self._picture(inquiry.stretch, question.number) for question in some]
+            parts = [q.region.cut(p) if q.region is not None else p for q, p in zip(some, pictures, strict=True)]
+            for question, picture, found in zip(some, pictures, self._classifier.classify(parts), strict=True):
+                inquiry.take(question.number, self._answered(inquiry, question, picture, tuple(found)))
+        for number in wanted:
+            inquiry.share(number)
+
+    def _questions(self, inquiry: Inquiry, numbers: Sequence[int]) -> Iterator[_Question]:
+        """What the network has to see of each of these looks. What it will say of them plays no part."""
+        asked: dict[int, Seen] = {}
+        for number in numbers:
+            question = self._question(inquiry, number, asked)
+            asked[number] = question.seen
+            yield question
+
+    def _question(self, inquiry: Inquiry, number: int, asked: dict[int, Seen]) -> _Question:
+        look = inquiry.stretch.look(number)
+        thumbnail, time_s = thumbnail_of(look), look.frame.time_s
+        before = inquiry.before(number, asked) if self._config.gate.tiles else None
+        # What the next stretch goes on from is seen as a whole: nothing that is older may play a part in it.
+        if before is not None and not inquiry.is_last(number):
+            seen = asked[before] if before in asked else inquiry.answers[before].seen
+            assert seen is not None
+            stale = stale_tiles(seen, thumbnail, time_s, self._config.gate)
+            region = self._region(look, stale) if stale.any() else None
+            if region is not None:
+                return _Question(number, seen.after(region, thumbnail, time_s), region, stale, before)
+        return _Question(number, Seen.whole(thumbnail, time_s))
+
+    def _region(self, look: Look, stale: NDArray[np.bool_]) -> Region | None:
+        picture = look.frame.picture
+        return region_of(stale, *self._classifier.analysis_size(picture.width, picture.height))
+
+    def _answered(self, inquiry: Inquiry, question: _Question, picture: Pixels, found: tuple[Candidate, ...]) -> Answer:
+        seen, time_s = question.seen, inquiry.stretch.look(question.number).frame.time_s
+        if question.region is not None and question.stale is not None:
+            before = inquiry.answers[question.before]
+            matter = before.matter(self._config.smoother)
+            both = merged(before.candidates, found, question.region, question.stale, matter=matter)
+            (found,) = [both] if both is not None else map(tuple, self._classifier.classify([picture]))
+        return Answer(time_s, found, self._rejector.judge(found), seen)
+
+    def _halve(self, edges: Sequence[Edge]) -> None:
+        """One step nearer to each of these edges."""
+        for some in batched(edges, self._batch):
+            found = self._classifier.classify(
+                [self._picture_of(look) for edge in some if (look := edge.middle) is not None]
+            )
+            for edge, candidates in zip(some, map(tuple, found), strict=True):
+                edge.take(candidates, self._rejector.judge(candidates))
+
+    def _picture(self, stretch: Stretch, number: int) -> Pixels:
+        made = stretch.pictures.pop(number, None)
+        return self._picture_of(stretch.look(number)) if made is None else made
+
+    def _picture_of(self, look: Look) -> Pixels:
+        picture = look.frame.picture
+        return picture.rgb(*self._classifier.analysis_size(picture.width, picture.height))

@@ -1,0 +1,38 @@
+"""One caller of a runtime at a time, and none once the program ends.
+
+The libraries that run networks write into memory that belongs to the runtime: two threads in it at once corrupt the
+heap. And a thread that is still in one of them while the interpreter ends takes the whole process down with an abort.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from types import TracebackType
+
+PATIENCE_S = 30.0
+"""How long the end of the program waits for the picture that a thread is at."""
+
+
+class Turns:
+    """A lock for `with`. It is taken when the program ends, after whoever has it, and never given back.
+
+    Raises `RuntimeError` in a child that was forked from the process that made it: the library's threads did not come
+    along, and it would wait for them for ever.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+        weakref.finalize(self, self._lock.acquire, timeout=PATIENCE_S)
+
+    def __enter__(self) -> None:
+        if os.getpid() != self._process:
+            raise RuntimeError("a runtime cannot be used in a forked process: make the classifier there, or spawn it")
+        self._lock.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()

@@ -1,0 +1,97 @@
+"""When two looks say the same with certainty, so that those between them need not be asked; and what these show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from streamfilter.config import SmootherConfig
+from streamfilter.gate.tiles import Seen
+from streamfilter.smoother.place import Place, pair_up
+from streamfilter.types import Box, Candidate, Sighting
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What the network found at one look, and what the rejector says of it: one sighting per candidate, in order.
+
+    `seen`: what it has seen by then; None where that is of no use to later looks.
+    """
+
+    time_s: float
+    candidates: tuple[Candidate, ...]
+    sightings: tuple[Sighting, ...]
+    seen: Seen | None = None
+
+    def matter(self, config: SmootherConfig) -> list[int]:
+        """The candidates, by index, that can hold an event."""
+        return [n for n, s in enumerate(self.sightings) if s.label is not None or s.score >= config.hold_score]
+
+
+def agree(before: Answer, after: Answer, config: SmootherConfig) -> bool:
+    """Whether both show the same labels at about the same places, and nothing that might be one."""
+    return _pairs(before, after, config) is not None
+
+
+def labels_of(answer: Answer) -> list[str]:
+    """The labels that were accepted, sorted, each as often as it was."""
+    return sorted(sighting.label for sighting in answer.sightings if sighting.label is not None)
+
+
+def between(before: Answer, after: Answer, time_s: float, config: SmootherConfig) -> tuple[Candidate, ...]:
+    """What a look at `time_s` between two that agree shows: the nearer one's candidates, where they were by then."""
+    pairs = _pairs(before, after, config)
+    if not pairs:
+        return _nearer(before, after, time_s).candidates
+    share = (time_s - before.time_s) / (after.time_s - before.time_s)
+    near = _nearer(before, after, time_s)
+    candidates = list(near.candidates)
+    for first, second in pairs:
+        number = first if near is before else second
+        box = _moved(before.candidates[first].box, after.candidates[second].box, share)
+        candidates[number] = replace(candidates[number], box=box)
+    return tuple(candidates)
+
+
+def _nearer(before: Answer, after: Answer, time_s: float) -> Answer:
+    return before if time_s - before.time_s <= after.time_s - time_s else after
+
+
+def _pairs(before: Answer, after: Answer, config: SmootherConfig) -> list[tuple[int, int]] | None:
+    """Which accepted candidates of both are one logo, by index; None where they do not agree."""
+    if not (_is_certain(before.sightings, config) and _is_certain(after.sightings, config)):
+        return None
+    found = []
+    ours, theirs = _by_label(before.sightings), _by_label(after.sightings)
+    if {label: len(numbers) for label, numbers in ours.items()} != {label: len(n) for label, n in theirs.items()}:
+        return None
+    for label, numbers in ours.items():
+        others = theirs[label]
+        places = [Place(before.candidates[n].box, config.place_reach) for n in numbers]
+        matched = pair_up(places, [after.candidates[n].box for n in others], iou=config.place_iou)
+        if len(matched) < len(numbers):
+            return None
+        found += [(numbers[i], others[j]) for i, j in matched.items()]
+    return found
+
+
+def _is_certain(sightings: Sequence[Sighting], config: SmootherConfig) -> bool:
+    """Whether none was rejected that the smoother would let hold an open event: the next look may accept it."""
+    return all(s.label is not None or s.score < config.hold_score for s in sightings)
+
+
+def _by_label(sightings: Sequence[Sighting]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for number, sighting in enumerate(sightings):
+        if sighting.label is not None:
+            found.setdefault(sighting.label, []).append(number)
+    return found
+
+
+def _moved(one: Box, other: Box, share: float) -> Box:
+    def mix(a: float, b: float) -> float:
+        return a + (b - a) * share
+
+    x, y = mix(one.x, other.x), mix(one.y, other.y)
+    width, height = mix(one.width, other.width), mix(one.height, other.height)
+    return Box(x, y, min(width, 1 - x), min(height, 1 - y))

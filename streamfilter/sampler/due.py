@@ -1,0 +1,63 @@
+"""Which looks at a shot the network answers in any case: what lies between two of them is asked only where they differ.
+
+A look is due when as much has changed since the last one as when the whole picture moves for `stride_s`; where little
+moves, later, but after `longest_s` in any case. The first and the last look at a shot are due, and so is one at which
+something seems to appear or to go: far more changes than just before, or tiles change once that did not change before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FRESH_SHARE = 0.02
+"""Share of the tiles that change once and at the same time when something has appeared or gone."""
+MEMORY_S = 5.0
+"""A tile that has changed in this time before, in seconds, is one in which something moves."""
+JUMP = 2.5
+"""So many times what changed at any look just before is more than motion."""
+JUMP_SHARE = 0.04
+JUST_BEFORE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """`stride_s`: time between two looks that are due while everything moves; `longest_s`: the longest, in seconds."""
+
+    stride_s: float
+    longest_s: float
+
+    def worth(self, share: float, length_s: float) -> float:
+        """How much of a look falls due in this time; `share`: of the tiles that changed in it."""
+        return length_s * max(share / self.stride_s, 1 / self.longest_s)
+
+
+def due_looks(times_s: Sequence[float], changed: NDArray[np.bool_], pace: Pace) -> list[int]:
+    """Which of the looks at one shot, or a piece of it, are due: indices that rise, the first and the last among them.
+
+    `changed`: `(looks, tiles)`, the tiles that differ from the look before; nothing of the first row is used.
+    """
+    last = len(times_s) - 1
+    shares = changed.mean(axis=1)
+    worth = [0.0, *(pace.worth(shares[k], times_s[k] - times_s[k - 1]) for k in range(1, last + 1))]
+    reached = np.cumsum(worth)
+    parts = math.ceil(reached[-1] - 1e-9)
+    evenly = {int(np.searchsorted(reached, reached[-1] * part / parts)) for part in range(1, parts)}
+    appearing = {k for k in range(1, last + 1) if _jumps(times_s, shares, k) or _is_fresh(times_s, changed, k)}
+    return sorted({0, last} | evenly | appearing)
+
+
+def _jumps(times_s: Sequence[float], shares: NDArray[np.float64], k: int) -> bool:
+    """Whether far more changes at this look than at those just before it; at least one has to tell."""
+    before = [shares[i] for i in range(1, k) if times_s[k] - times_s[i] <= JUST_BEFORE_S]
+    return bool(before) and shares[k] >= max(JUMP_SHARE, JUMP * max(before))
+
+
+def _is_fresh(times_s: Sequence[float], changed: NDArray[np.bool_], k: int) -> bool:
+    """Whether many tiles change at this look, and neither at the looks beside it nor for some time before."""
+    beside = [i for i in range(1, k) if times_s[k] - times_s[i] <= MEMORY_S] + [k + 1] * (k + 1 < len(times_s))
+    return bool((changed[k] & ~changed[beside].any(axis=0)).mean() >= FRESH_SHARE)

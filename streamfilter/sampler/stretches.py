@@ -1,0 +1,150 @@
+"""A source's looks in stretches: some seconds at a time, whose looks are chosen and asked together.
+
+How a source falls into stretches depends on nothing but its pictures, and what is found in one stretch on nothing but
+it. So a run says the same at any speed and batch size, and one that goes on after a stop begins with the stretch in
+which it was stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamfilter.errors import SourceError
+from streamfilter.gate import thumbnail_of, tile_changes
+from streamfilter.sampler.due import Pace, due_looks
+from streamfilter.types import Gap, Look, Pixels
+
+MOST_WORTH = 8.0
+"""A stretch ends when about so many of its looks are due."""
+MOST_LOOKS = 128
+MOST_BYTES = 96_000_000
+"""What the pictures of a stretch may take in memory, as they come from the decoder."""
+
+
+@dataclass(slots=True, eq=False)
+class Stretch:
+    """`items`: looks and gaps in order; `due`: the looks, by their index in `items`, that are asked in any case.
+
+    `runs`: the indices of looks between which nothing is cut and nothing lost. `is_continued`: the first look is the
+    last one of the stretch before. `first`: how many looks there were before the stretch. `pictures`: of looks, where
+    they were made ready. `is_torn`: the source failed before it was whole, so another try may give another stretch.
+    """
+
+    items: list[Look | Gap] = field(default_factory=list)
+    runs: list[list[int]] = field(default_factory=list)
+    due: list[int] = field(default_factory=list)
+    is_continued: bool = False
+    first: int = 0
+    pictures: dict[int, Pixels] = field(default_factory=dict)
+    is_torn: bool = False
+
+    @property
+    def until(self) -> int:
+        """How many looks there are up to its end."""
+        return self.first + sum(map(len, self.runs)) - self.is_continued
+
+    def look(self, number: int) -> Look:
+        """The look with this index in `items`."""
+        item = self.items[number]
+        assert isinstance(item, Look)
+        return item
+
+    def stands_for(self, number: int) -> int:
+        """The look in it whose picture this one still shows; itself where there is none."""
+        while self.look(number).is_still and number and isinstance(self.items[number - 1], Look):
+            number -= 1
+        return number
+
+
+def stretches(looks: Iterable[Look | Gap], pace: Pace, *, threshold: float) -> Iterator[Stretch]:
+    """All looks and gaps, in stretches. `threshold`: the least change of a tile's brightness, 0 to 1, that counts.
+
+    What came before an error of the source is a stretch, too.
+    """
+    growing = _Growing(pace, threshold)
+    try:
+        for item in looks:
+            growing.add(item)
+            if growing.is_full:
+                yield growing.taken()
+    except SourceError:
+        if growing.has_more:
+            yield growing.taken(is_torn=True)
+        raise
+    if growing.has_more:
+        yield growing.taken()
+
+
+class _Growing:
+    """The stretch that is being filled."""
+
+    def __init__(self, pace: Pace, threshold: float) -> None:
+        self._pace, self._threshold = pace, threshold
+        self._count = 0
+        self._begin(None)
+
+    def _begin(self, last: Look | None) -> None:
+        self._stretch = Stretch(is_continued=last is not None, first=self._count)
+        self._changes: dict[int, NDArray[np.bool_]] = {}
+        self._worth = 0.0
+        self._bytes = 0
+        self._is_broken = last is None
+        if last is not None:
+            self._append(last, begins=True)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is anything that was not in the stretch before."""
+        return len(self._stretch.items) > self._stretch.is_continued
+
+    @property
+    def is_full(self) -> bool:
+        enough = self._worth >= MOST_WORTH or self._bytes >= MOST_BYTES
+        return self.has_more and (enough or len(self._stretch.items) >= MOST_LOOKS)
+
+    def add(self, item: Look | Gap) -> None:
+        if isinstance(item, Gap):
+            self._stretch.items.append(item)
+            self._is_broken = True
+            return
+        self._count += 1
+        self._append(item, begins=self._is_broken or bool(item.cuts_s))
+        self._is_broken = False
+
+    def taken(self, *, is_torn: bool = False) -> Stretch:
+        """The stretch, with the looks that are due; the next one goes on from its last look."""
+        stretch, last = self._stretch, self._stretch.items[-1]
+        stretch.is_torn = is_torn
+        for run in stretch.runs:
+            times_s = [stretch.look(n).frame.time_s for n in run]
+            changed = np.stack([self._changes[n] for n in run])
+            stretch.due += [run[k] for k in due_looks(times_s, changed, self._pace)]
+        self._begin(last if isinstance(last, Look) else None)
+        return stretch
+
+    def _append(self, look: Look, *, begins: bool) -> None:
+        stretch = self._stretch
+        number = len(stretch.items)
+        before = None if begins else stretch.look(stretch.runs[-1][-1])
+        changed = self._changes[number] = self._changed(before, look)
+        if look.is_still or begins:  # nothing happened before a still look, and before a cut nothing is searched
+            look = replace(look, passed=())
+        stretch.items.append(look)
+        if before is not None:
+            stretch.runs[-1].append(number)
+            self._worth += self._pace.worth(float(changed.mean()), look.frame.time_s - before.frame.time_s)
+        else:
+            stretch.runs.append([number])
+            self._worth += 1
+        if not look.is_still:
+            self._bytes += look.frame.picture.nbytes
+        self._bytes += sum(frame.picture.nbytes for frame in look.passed)
+
+    def _changed(self, before: Look | None, look: Look) -> NDArray[np.bool_]:
+        mine = thumbnail_of(look)
+        other = mine if before is None else thumbnail_of(before)
+        return (tile_changes(other, mine) > self._threshold).ravel()

@@ -1,0 +1,193 @@
+"""The network is asked at few looks, and what they do not show is found all the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from drawn import DrawnPicture, frame_at
+from fakes import LABELS, STRANGER, ColorClassifier, color_clip, color_network
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamfilter.config import RunConfig, SmootherConfig, check_config
+from streamfilter.pipeline import identify, run
+from streamfilter.sampler import Answer, Pace, agree, between, due_looks, stretches
+from streamfilter.sinks import EventLog
+from streamfilter.types import Box, Candidate, Gap, Look, Rejection, Sighting
+
+RED, GREEN = LABELS["Red"], LABELS["Green"]
+PACE = Pace(stride_s=1.0, longest_s=10.0)
+TILES = 144
+
+
+def changes(times: int, moving: float = 0.0) -> np.ndarray:
+    """`(times, TILES)`: this share of the tiles changes at every look."""
+    changed = np.zeros((times, TILES), np.bool_)
+    changed[:, : round(TILES * moving)] = True
+    return changed
+
+
+def times(count: int) -> list[float]:
+    return [index / 4 for index in range(count)]
+
+
+def test_the_first_and_the_last_look_are_due() -> None:
+    assert due_looks(times(1), changes(1), PACE) == [0]
+    assert due_looks(times(4), changes(4), PACE) == [0, 3]
+
+
+def test_looks_are_due_by_how_much_moves() -> None:
+    still, half, all_of_it = (len(due_looks(times(81), changes(81, share), PACE)) for share in (0.0, 0.5, 1.0))
+    assert (still, half, all_of_it) == (3, 11, 21)
+
+
+def test_a_look_at_which_something_appears_is_due_even_where_little_moves() -> None:
+    changed = changes(40, 0.1)
+    changed[17, 100:106] = True
+    assert 17 in due_looks(times(40), changed, PACE)
+    changed[18, 100:106] = True  # now it goes on to move
+    assert 17 not in due_looks(times(40), changed, PACE)
+
+
+def test_a_look_at_which_far_more_changes_than_before_is_due() -> None:
+    changed = changes(40, 0.05)
+    changed[17:20, :20] = True
+    assert 17 in due_looks(times(40), changed, PACE)
+    assert 18 not in due_looks(times(40), changed, PACE)
+
+
+@given(st.integers(1, 60), st.floats(0, 1), st.integers(0, 2**32 - 1))
+def test_looks_that_are_due_rise_from_the_first_to_the_last(count: int, share: float, seed: int) -> None:
+    changed = np.random.default_rng(seed).random((count, TILES)) < share
+    due = due_looks(times(count), changed, PACE)
+    assert due == sorted(set(due))
+    assert (due[0], due[-1]) == (0, count - 1)
+
+
+def answer(time_s: float, *seen: tuple[str, float, float, bool]) -> Answer:
+    """Label, left edge, score and whether it was accepted."""
+    candidates = tuple(
+        Candidate(Box(x, 0.2, 0.1, 0.1), label, score, 1 - score, 1.0, 1.0) for label, x, score, _ in seen
+    )
+    sightings = tuple(
+        Sighting(
+            candidate, candidate.label if accepted else None, None if accepted else Rejection.FAR, candidate.softmax
+        )
+        for candidate, (*_, accepted) in zip(candidates, seen, strict=True)
+    )
+    return Answer(time_s, candidates, sightings)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ([], [], True),
+        ([("Red", 0.1, 0.9, True)], [("Red", 0.15, 0.8, True)], True),
+        ([("Red", 0.1, 0.9, True)], [], False),
+        ([("Red", 0.1, 0.9, True)], [("Green", 0.1, 0.9, True)], False),
+        ([("Red", 0.1, 0.9, True)], [("Red", 0.8, 0.9, True)], False),
+        ([("Red", 0.1, 0.9, True)], [("Red", 0.1, 0.9, True), ("Red", 0.6, 0.9, True)], False),
+        ([("Red", 0.1, 0.1, False)], [], True),
+        ([("Red", 0.1, 0.6, False)], [("Red", 0.1, 0.6, False)], False),
+    ],
+)
+def test_looks_agree_that_certainly_show_the_same(before: list[Any], after: list[Any], expected: bool) -> None:
+    config = SmootherConfig()
+    assert agree(answer(1.0, *before), answer(2.0, *after), config) is expected
+    assert agree(answer(1.0, *after), answer(2.0, *before), config) is expected
+
+
+def test_what_lies_between_two_looks_moves_from_one_to_the_other() -> None:
+    before, after = answer(1.0, ("Red", 0.1, 0.9, True)), answer(2.0, ("Red", 0.2, 0.7, True))
+    (early,) = between(before, after, 1.25, SmootherConfig())
+    (late,) = between(before, after, 1.75, SmootherConfig())
+    assert (early.box.x, late.box.x) == pytest.approx((0.125, 0.175))
+    assert (early.softmax, late.softmax) == (0.9, 0.7)
+
+
+def look_at(time_s: float, *cuts_s: float) -> Look:
+    pixels = np.random.default_rng(round(time_s * 100)).integers(0, 255, (36, 64, 3), dtype=np.uint8)
+    return Look(frame_at(time_s, DrawnPicture(pixels)), cuts_s=cuts_s)
+
+
+def test_stretches_hold_every_look_and_gap_once_and_in_order() -> None:
+    items: list[Look | Gap] = [look_at(index / 4, *([index / 4] if index % 17 == 5 else [])) for index in range(100)]
+    items.insert(50, Gap(12.3, 12.4, "decode_error"))
+    found = list(stretches(iter(items), PACE, threshold=0.008))
+    assert len(found) > 3
+    told = [item for stretch in found for item in stretch.items[stretch.is_continued :]]
+    assert [getattr(item, "frame", item) for item in told] == [getattr(item, "frame", item) for item in items]
+    assert found[-1].until == 100
+    for stretch in found:
+        for shot in stretch.runs:
+            assert shot == list(range(shot[0], shot[-1] + 1))
+            assert {shot[0], shot[-1]} <= set(stretch.due)
+            assert not any(stretch.look(number).cuts_s for number in shot[1:])
+
+
+class Watched:
+    """A run over one clip: its events, and how many pictures its network saw."""
+
+    def __init__(self, clip: Path, log: Path, *, resume: bool = False, **sections: Any) -> None:
+        config = check_config(RunConfig, sections, origin="test")
+        network = color_network()
+        with EventLog(log, identify([str(clip)], config=config, model=network.facts), resume=resume) as events:
+            self.summary = run([str(clip)], network, config=config, log=events)
+        assert isinstance(network.classifier, ColorClassifier)
+        self.asked = sum(network.classifier.batches)
+        self.content = log.read_bytes()
+        records = [json.loads(line) for line in self.content.splitlines()]
+        self.events = [(r["label"], r["start_s"], r["end_s"]) for r in records if r["type"] == "event_close"]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Appearances that begin and end between looks, one of them short, and a stranger."""
+    shows = [(2.08, 5.16, RED), (8.56, 9.88, GREEN), (14.0, 30.44, RED), (33.0, 36.0, STRANGER), (44.4, 50.0, GREEN)]
+    return color_clip(tmp_path_factory.mktemp("clips") / "long.mp4", shows, seconds=50, rate_hz=25)
+
+
+def test_few_looks_are_asked_and_edges_are_found_to_the_frame(clip: Path, tmp_path: Path) -> None:
+    plain = Watched(clip, tmp_path / "plain.jsonl", sampler={"adaptive": False})
+    few = Watched(clip, tmp_path / "few.jsonl")
+    assert few.asked < plain.asked * 0.6
+    assert (
+        [label for label, *_ in few.events] == [label for label, *_ in plain.events] == ["Red", "Green", "Red", "Green"]
+    )
+    shown = [(2.08, 5.16), (8.56, 9.88), (14.0, 30.44), (44.4, 50.0)]
+    for (_, start_s, end_s), truth in zip(few.events, shown, strict=True):
+        assert (start_s, end_s) == pytest.approx(truth, abs=0.041)
+    assert max(abs(e[1] - s[0]) for e, s in zip(plain.events, shown, strict=True)) > 0.041
+
+
+def test_without_edges_appearances_begin_and_end_between_two_looks(clip: Path, tmp_path: Path) -> None:
+    plain = Watched(clip, tmp_path / "plain.jsonl", sampler={"adaptive": False})
+    assert Watched(clip, tmp_path / "few.jsonl", sampler={"edges": False}).events == plain.events
+
+
+@pytest.mark.parametrize("batch", [1, 5, 256])
+def test_what_is_found_does_not_depend_on_the_batch_size(clip: Path, tmp_path: Path, batch: int) -> None:
+    def without_start(content: bytes) -> list[bytes]:
+        return content.splitlines()[1:]
+
+    expected = Watched(clip, tmp_path / "expected.jsonl")
+    found = Watched(clip, tmp_path / "log.jsonl", classifier={"batch": batch})
+    assert without_start(found.content) == without_start(expected.content)
+
+
+def test_a_run_goes_on_from_each_of_its_checkpoints_to_the_same_bytes(clip: Path, tmp_path: Path) -> None:
+    often = {"stride_s": 0.2, "longest_s": 1.0}
+    whole, log = Watched(clip, tmp_path / "whole.jsonl", sampler=often), tmp_path / "log.jsonl"
+    lines = whole.content.splitlines(keepends=True)
+    checkpoints = [number for number, line in enumerate(lines) if b'"checkpoint"' in line]
+    assert len(checkpoints) >= 3
+    for number in checkpoints:
+        log.write_bytes(b"".join(lines[: number + 1]))
+        again = Watched(clip, log, resume=True, sampler=often)
+        assert again.content == whole.content
+        assert again.summary.count("still_looks") == whole.summary.count("still_looks")
+    assert again.asked < whole.asked

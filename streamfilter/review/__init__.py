@@ -4,7 +4,6 @@
     videos.py     which file shows a source: in the given folders only, and only the file that the log was made from
     decisions.py  the review files beside the logs: decisions written, and followed as other windows write them
     evidence.py   why an event is one, in plain words
-    frametimes.py when frames are shown, for jumps by frame
     pictures.py   frames and thumbnails out of the videos, kept in memory
     lessons.py    what decisions teach
     harvest.py    the pictures of that, taken out of the videos; boxes.py writes where in them

@@ -25,13 +25,13 @@ from streamfilter.eventlog import Decision, LoggedEvent, short_names, shown
 from streamfilter.likeness import clusters, decode_likeness
 from streamfilter.review.decisions import STATES, Change, Decisions, Standing
 from streamfilter.review.evidence import evidence_words
-from streamfilter.review.frametimes import REACH_S, frame_times
 from streamfilter.review.harvest import harvest, only, summary
 from streamfilter.review.lessons import lessons
 from streamfilter.review.library import Library, LibrarySource, columns
 from streamfilter.review.pictures import Pictures
 from streamfilter.review.pieces import Pieces
 from streamfilter.review.videos import Video, Videos
+from streamfilter.source.frametimes import REACH_S, frame_times
 from streamfilter.types import Box
 
 MOST_BYTES = 16 << 20

@@ -14,10 +14,10 @@ from av import FFmpegError, Packet
 from av.container import OutputContainer
 from av.stream import Stream
 
-from streamfilter.annotate.mp4 import container_format, mux_options
+from streamfilter.annotate.mp4 import close_output, container_format, mux_options
 from streamfilter.clips.ring import Kept, Streams
 from streamfilter.errors import SinkError
-from streamfilter.files import sync
+from streamfilter.files import discard, sync
 from streamfilter.types import Event
 
 _STEP_S = Fraction(1, 1000)
@@ -98,7 +98,7 @@ class Recording:
         output, self._output = self._output, None
         assert output is not None, "a recording is written before it is finished"
         try:
-            output.close()
+            close_output(output)
             sync(self.partial)
             self.partial.replace(self.path)
             self.is_whole = True
@@ -139,9 +139,8 @@ class Recording:
         output, self._output = self._output, None
         if output is not None:
             with suppress(FFmpegError, OSError):
-                output.close()
-        with suppress(OSError):
-            self.partial.unlink()
+                close_output(output)
+        discard(self.partial)
 
     def _refused(self, error: FFmpegError | OSError) -> SinkError:
         reason = error.strerror or type(error).__name__

@@ -7,14 +7,14 @@ import os
 
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 
-MOST_ARENAS = 2
+MOST_ARENAS = 1
 """glibc would take eight for each core: the threads of thousands of sources, one after another, leave holes in all."""
 
 
 def share_arenas() -> None:
-    """Let all threads take memory from a few places, so that what one source leaves is what the next one takes.
+    """Let all threads take memory from one place, so that what one source leaves is what the next one takes.
 
-    It holds for arenas that are not there yet: call it before there are threads.
+    It holds for those that are not there yet: call it before there are threads.
     """
     _set(M_ARENA_MAX, MOST_ARENAS)
 

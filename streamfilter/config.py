@@ -175,8 +175,10 @@ class ClassifierConfig(Section):
     )
     batch: int = Field(8, ge=1, le=256, description="Pictures in one pass of the network.")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N.")
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="Arithmetic of the network; auto takes the fastest that the device has hardware for."
+    precision: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
+        "auto",
+        description="Arithmetic of the network; auto takes the fastest that the device has hardware for, int8 only "
+        "where the model file says that it decides alike.",
     )
     runtime: Literal["auto", "torch", "openvino", "onnx"] = Field(
         "auto", description="What runs the network; auto: OpenVINO on a CPU where it is installed, else PyTorch."

@@ -18,14 +18,21 @@ def write_file(path: Path, data: bytes) -> None:
         sync(partial)
         partial.replace(path)
     except BaseException:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+        discard(partial)
         raise
 
 
 def part_of(path: Path) -> Path:
     """Where a file is written before it gets its name."""
     return path.with_name(path.name + ".part")
+
+
+def discard(path: Path) -> None:
+    """Remove a file that there may be, and give its room back at once, even where something still has it open."""
+    with suppress(OSError):
+        os.truncate(path, 0)
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

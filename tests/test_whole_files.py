@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from av.container import InputContainer
 from fakes import LABELS, color_clip, color_network
+from media import write_clip
 
 from streamfilter import buffering
 from streamfilter.annotate import annotate_video
@@ -23,6 +25,7 @@ from streamfilter.annotate.sheet import write_png
 from streamfilter.cli import job
 from streamfilter.cli.logs import write_text
 from streamfilter.cli.main import exit_code
+from streamfilter.clips.shelf import LIST
 from streamfilter.config import AnnotateConfig, SourceConfig, SourceLimits
 from streamfilter.errors import SinkError, SourceError
 from streamfilter.files import write_file
@@ -140,3 +143,57 @@ def test_a_source_that_hangs_while_it_is_drawn_is_given_up_and_leaves_no_half_vi
     finally:
         release.set()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk with a few KiB left, where we may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root can mount a small disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["annotate", "{video}", "{log}", "--out", "{disk}/out.mp4"],
+        ["annotate", "{video}", "{log}", "--per-event", "{disk}/each"],
+        ["annotate", "{video}", "{log}", "--sheet", "{disk}/sheet.png"],
+        ["cut", "{video}", "{log}", "--keep", "Red", "--out", "{disk}/out.mp4"],
+        ["cut", "{video}", "{log}", "--blur", "Red", "--out", "{disk}/out.mkv"],
+        ["report", "{log}", "--html", "{disk}/out.html"],
+        ["export", "{log}", "--to", "cvat", "--out", "{disk}/out.xml"],
+        ["run", "{video}", "--model", "any", "--events", "{elsewhere}", "--annotate", "{disk}/out.mp4"],
+        ["run", "{video}", "--model", "any", "--events", "{elsewhere}", "--clips", "{disk}/clips"],
+    ],
+    ids=" ".join,
+)
+def test_a_full_disk_is_told_in_one_line_and_nothing_half_is_left(
+    tmp_path: Path,
+    full_disk: Path,
+    command: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(job, "load_network", lambda path, config: color_network())
+    noise = np.random.default_rng(0).integers(0, 256, (12, 240, 320, 3), dtype=np.uint8)
+    noise[:, :120, :160] = LABELS["Red"]
+    video = write_clip(tmp_path / "a.mp4", [(n / 5, picture) for n, picture in enumerate(noise)], rate_hz=5)
+    log = tmp_path / "log.jsonl"
+    assert exit_code(["run", str(video), "--model", "any", "--events", str(log), "-q"]) == 0
+    if command[0] in ("report", "export"):  # their results are small
+        (full_disk / "ballast").write_bytes(bytes(16 * 1024))
+    places = {"video": video, "log": log, "disk": full_disk, "elsewhere": tmp_path / "again.jsonl"}
+    capsys.readouterr()
+    code = exit_code([word.format(**places) for word in [*command, "-q"]])
+    said = capsys.readouterr().err.splitlines()
+    # A clip that cannot be written is a warning: the log has everything.
+    assert code == (0 if "--clips" in command else 7)
+    assert len(said) == (0 if "--clips" in command else 1)
+    assert "--clips" in command or "No space left" in said[0]
+    left = [path for path in full_disk.rglob("*") if path.is_file() and path.name not in ("ballast", LIST)]
+    assert left == []

@@ -29,7 +29,7 @@ GROWTH_MIB = 64
 
 _SETTINGS = (
     *("smoother.onset_s=0.2", "smoother.min_duration_s=0.1", "gate.enabled=false", "annotate.preset=ultrafast"),
-    "source.limits.patience_s=20",
+    "source.limits.patience_s=60",
 )
 
 

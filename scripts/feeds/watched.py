@@ -37,8 +37,8 @@ class Watched:
         return [json.loads(line) for line in lines]
 
     def wait_for(self, kind: str, count: int = 1, **fields: Any) -> list[dict[str, Any]]:
-        """Until so many such records are there; returns them. `RuntimeError` after a minute, or where it ends."""
-        until_s = time.monotonic() + 60
+        """Until so many such records are there; returns them. `RuntimeError` after five minutes, or where it ends."""
+        until_s = time.monotonic() + 300
         while time.monotonic() < until_s and self.process.poll() is None:
             found = [r for r in self.records() if r["type"] == kind and fields.items() <= r.items()]
             if len(found) >= count:

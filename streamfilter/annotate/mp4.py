@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 from streamfilter.annotate.run_mark import run_mark
 from streamfilter.config import AnnotateConfig
 from streamfilter.errors import SinkError
-from streamfilter.files import part_of, sync
+from streamfilter.files import discard, part_of, sync
 from streamfilter.types import Pixels
 
 HD_LINES = 577
@@ -51,6 +51,17 @@ def container_format(path: Path) -> str:
 def mux_options(path: Path) -> dict[str, str]:
     """Muxer options: an MP4 or MOV begins with its index, so that it plays while it loads."""
     return {"movflags": "faststart"} if path.suffix.lower() in (".mp4", ".mov") else {}
+
+
+def close_output(container: OutputContainer) -> None:
+    """Close a file that is written, also where it cannot be finished. Raises `FFmpegError`, `OSError` for that."""
+    try:
+        container.close()
+    except (FFmpegError, OSError):
+        # PyAV 18 leaves the file open where the packets that it held back cannot be written; they are gone now.
+        with suppress(FFmpegError, OSError):
+            container.close()
+        raise
 
 
 class Mp4Writer:
@@ -92,11 +103,10 @@ class Mp4Writer:
         try:
             if kind is None:
                 self._finish()
-            else:
-                with suppress(FFmpegError, OSError):
-                    self._container.close()
         finally:
-            self._partial.unlink(missing_ok=True)
+            with suppress(FFmpegError, OSError):
+                close_output(self._container)
+            discard(self._partial)
 
     def write(self, pixels: Pixels, pts: int) -> None:
         """Add a picture, `(height, width, 3)` uint8 RGB, to be shown from `pts` on (in `time_base`).
@@ -146,7 +156,7 @@ class Mp4Writer:
             self._container.mux(self._stream.encode(None))
             for packet in self._sound.until(None):
                 self._container.mux(packet)
-            self._container.close()
+            close_output(self._container)
             sync(self._partial)
             self._partial.replace(self._path)
         except (FFmpegError, OSError) as error:

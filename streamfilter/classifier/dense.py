@@ -16,6 +16,7 @@ from streamfilter.classifier.enrolled import EnrolledFinder, Find
 from streamfilter.classifier.perturb import perturbed_logits
 from streamfilter.classifier.proposals import MOST_WINDOWS, Proposals, Proposer, fit_size
 from streamfilter.classifier.runtimes import Choice, choose_runtime
+from streamfilter.classifier.runtimes.turns import Turns
 from streamfilter.classifier.runtimes.with_torch import as_batch
 from streamfilter.classifier.sizes import by_size
 from streamfilter.classifier.suppress import suppress
@@ -51,6 +52,7 @@ class DenseClassifier:
         self.labels = model.all_labels
         self._perturbs = perturbs
         self.runtime, self.why = choice.runtime, choice.why
+        self._turns = Turns()
         self._compute = compute
         self._config = config
         self._short_side = config.short_side or model.short_side
@@ -77,10 +79,12 @@ class DenseClassifier:
         return fit_size(width, height, self._short_side)
 
     def classify(self, pictures: Sequence[Pixels]) -> list[list[Candidate]]:
-        """Candidates of each picture, likeliest first. Pictures or parts: `(H, W, 3)` uint8 RGB, at `analysis_size`."""
-        if self._compute.device.type != "cpu":
-            return by_size(pictures, self._classify)
-        return self._classify(pictures)
+        """Candidates of each picture, likeliest first. Pictures or parts: `(H, W, 3)` uint8 RGB, at `analysis_size`.
+
+        Threads that share it wait for one another.
+        """
+        with self._turns:
+            return self._classify(pictures) if self._compute.device.type == "cpu" else by_size(pictures, self._classify)
 
     def _classify(self, pictures: Sequence[Pixels]) -> list[list[Candidate]]:
         if self._coarse is None:

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -13,11 +14,14 @@ from av import FFmpegError, Packet
 from av.container import OutputContainer
 from av.stream import Stream
 
-from streamfilter.annotate.mp4 import container_format, mux_options
+from streamfilter.annotate.mp4 import close_output, container_format, mux_options
 from streamfilter.clips.ring import Kept, Streams
 from streamfilter.errors import SinkError
-from streamfilter.files import sync
+from streamfilter.files import discard, sync
 from streamfilter.types import Event
+
+_STEP_S = Fraction(1, 1000)
+"""At least so much lies between two packets of a stream."""
 
 
 class Recording:
@@ -94,7 +98,7 @@ class Recording:
         output, self._output = self._output, None
         assert output is not None, "a recording is written before it is finished"
         try:
-            output.close()
+            close_output(output)
             sync(self.partial)
             self.partial.replace(self.path)
             self.is_whole = True
@@ -117,7 +121,9 @@ class Recording:
         packet.time_base = base
         packet.pts = round((kept.time_s - self.begin_s) / base)
         dts = round((kept.coded_s - self.begin_s) / base)
-        packet.dts = max(dts, self._last[kept.stream] + 1) if kept.stream in self._last else dts
+        # Clocks of feeds step back now and then, which no container takes, nor less than one of its own ticks.
+        step = max(1, round(_STEP_S / base))
+        packet.dts = max(dts, self._last.get(kept.stream, dts - step) + step)
         packet.pts = max(packet.pts, packet.dts)
         packet.duration = round(kept.duration_s / base)
         packet.is_keyframe = kept.is_key or not kept.is_video
@@ -133,9 +139,8 @@ class Recording:
         output, self._output = self._output, None
         if output is not None:
             with suppress(FFmpegError, OSError):
-                output.close()
-        with suppress(OSError):
-            self.partial.unlink()
+                close_output(output)
+        discard(self.partial)
 
     def _refused(self, error: FFmpegError | OSError) -> SinkError:
         reason = error.strerror or type(error).__name__

@@ -25,7 +25,7 @@ from streamfilter.training.targets import IGNORE
 
 PENALTY = 0.03
 """Weight of the squared norm: with thirty pictures of a label and two thousand features, much of it."""
-SPOT_SHARE = 0.1
+SPOT_SHARE = 0.3
 """How much a spot that was proposed counts beside a close-up: there are many of each scene and picture."""
 MODESTY = 1e-3
 """Keeps the weights of both opinions near one: where validation scenes are few and easy, any certainty would do."""

@@ -25,6 +25,8 @@ from streamfilter.types import Pixels
 
 WAYS = (("torch", "float32"), ("openvino", "float32"), ("openvino", "bfloat16"), ("onnx", "float32"))
 """Runtime and arithmetic; the others are compared with the first."""
+INT8 = (("openvino", "int8"), ("onnx", "int8"))
+"""Those of model files that `streamfilter export --int8` made."""
 Decision = list[str]
 
 
@@ -41,7 +43,7 @@ def main(model: Path, folders: tuple[Path, ...], *, most: int, threads: int) -> 
     chosen = random.Random(0).sample(paths, min(most, len(paths)))
     first: list[Decision] = []
     rows = []
-    for runtime, precision in WAYS:
+    for runtime, precision in WAYS + (INT8 if loaded.int8 is not None else ()):
         config = ClassifierConfig.model_validate(
             {"runtime": runtime, "precision": precision, "device": "cpu", "threads": threads}
         )

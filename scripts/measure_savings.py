@@ -66,12 +66,13 @@ def main(
 ) -> None:
     """Compare ways to look at CLIPS with MODEL."""
     names = dict(pair.split("=", 1) for pair in joined)
-    rows = []
+    console, rows = Console(), []
     for way in ways:
         name, _, settings = way.partition(":")
         rows.append((name, *measure(model, clips, names, (*overrides, *settings.split()))))
+        console.say(" ".join(rows[-1]))
     head = ("way", "seen", "pictures", "megapixels", "CPU s", "wall s", "time F1", "false events", "starts", "ends")
-    Console().table(head, rows)
+    console.table(head, rows)
 
 
 def measure(model: Path, clips: Sequence[Path], names: dict[str, str], overrides: Sequence[str]) -> tuple[str, ...]:

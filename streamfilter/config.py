@@ -94,6 +94,11 @@ class SourceConfig(Section):
         "auto", description="Deinterlace when the decoder says a frame is interlaced, never, or always."
     )
     threads: int = Field(0, ge=0, le=64, description="Decoder threads; 0: four, on any machine.")
+    discard: Literal["none", "nonref"] = Field(
+        "none",
+        description="nonref: leave out frames that no other needs, half of usual H.264; edges and cuts are then as "
+        "exact as what is left.",
+    )
     max_pixels: int = Field(
         8192 * 8192, ge=1, description="Pictures with more pixels than this are refused, in pixels."
     )
@@ -124,6 +129,7 @@ class SamplerConfig(Section):
         True,
         description="At a rate in Hz: ask the network at a few looks, and between two of them only where they differ. "
         "Live feeds are asked at each.",
+        json_schema_extra=SAVES,
     )
     stride_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
         1.0, description="Longest time between two looks that are asked in any case, while the whole picture moves."
@@ -154,6 +160,7 @@ class GateConfig(Section):
         True,
         description="Where little has changed since it was seen, show the network that region only. With "
         "sampler.adaptive.",
+        json_schema_extra=SAVES,
     )
 
 
@@ -168,8 +175,10 @@ class ClassifierConfig(Section):
     )
     batch: int = Field(8, ge=1, le=256, description="Pictures in one pass of the network.")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N.")
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="Arithmetic of the network; auto takes the fastest that the device has hardware for."
+    precision: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
+        "auto",
+        description="Arithmetic of the network; auto takes the fastest that the device has hardware for, int8 only "
+        "where the model file says that it decides alike.",
     )
     runtime: Literal["auto", "torch", "openvino", "onnx"] = Field(
         "auto", description="What runs the network; auto: OpenVINO on a CPU where it is installed, else PyTorch."
@@ -179,6 +188,14 @@ class ClassifierConfig(Section):
     nms_iou: Share = Field(0.3, description="Two boxes of one label that overlap more than this (IoU) are one.")
     max_candidates: int = Field(8, ge=1, le=1000, description="Most candidates per picture, likeliest first.")
     closer: bool = Field(True, description="Cut candidates out, enlarge them and read them again, where the model can.")
+    coarse: bool = Field(
+        False,
+        description="First look at half the size, and in full only where anything could be; misses small logos.",
+        json_schema_extra=SAVES,
+    )
+    coarse_floor: Share = Field(
+        0.05, description="Windows of that first look that are likelier something than this are worth the full one."
+    )
 
 
 class RejectorConfig(Section):

@@ -24,7 +24,18 @@ from streamfilter.config import RunConfig
 
 PATIENCE_S = 300
 RATE_HZ = 10
-"""Looks a second: enough work for a kill to come in the midst of it."""
+COMMON = [
+    "-q",
+    "--runtime",
+    "torch",
+    "--rate",
+    str(RATE_HZ),
+    "--set",
+    "sampler.adaptive=false",
+    "--set",
+    "gate.enabled=false",
+]
+"""So much is looked at that a kill comes in the midst of it."""
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +59,7 @@ def whole(archive: Path) -> dict[str, bytes]:
 
 def arguments(archive: Path, out: Path, *more: str) -> list[str]:
     sources = [str(archive / name) for name in "abc"]
-    common = ["--model", str(archive / "model.safetensors"), "--rate", str(RATE_HZ), "-q", "--runtime", "torch"]
-    return ["batch", *sources, "--out", str(out), *common, *more]
+    return ["batch", *sources, "--out", str(out), "--model", str(archive / "model.safetensors"), *COMMON, *more]
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -93,8 +103,7 @@ def test_each_log_is_to_the_byte_that_of_a_run_of_its_file_alone(
     assert [line["state"] for line in lines] == ["finished", "failed", "finished", "finished"]
     for line in lines:
         log = tmp_path / line["log"]
-        common = ["--model", str(archive / "model.safetensors"), "--rate", str(RATE_HZ), "-q", "--runtime", "torch"]
-        exit_code(["run", line["source"], "--events", str(log), *common])
+        exit_code(["run", line["source"], "--events", str(log), "--model", str(archive / "model.safetensors"), *COMMON])
         assert whole[line["log"]] == log.read_bytes()
 
 
@@ -131,7 +140,13 @@ def look(archive: Path, out: Path, *, kills: int) -> list[Done]:
     """A long and a short file with one worker, which is killed in the midst of the long one, as often as told."""
     out.mkdir()
     entries = find_entries([str(archive / "c"), str(archive / "a")])
-    config = RunConfig.model_validate({"sampler": {"rate": RATE_HZ}, "classifier": {"runtime": "torch"}})
+    config = RunConfig.model_validate(
+        {
+            "sampler": {"rate": RATE_HZ, "adaptive": False},
+            "gate": {"enabled": False},
+            "classifier": {"runtime": "torch"},
+        }
+    )
     before, killed = set(children()), set[int]()
 
     def kill(reached: float) -> None:

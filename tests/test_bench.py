@@ -123,6 +123,7 @@ def test_every_saving_is_switched_off_alone() -> None:
     config = RunConfig()
     found = savings(config)
     assert found["gate.enabled"].gate.enabled is False
+    assert {"sampler.adaptive", "gate.tiles"} <= set(found)
     for switch, off in found.items():
         section, key = switch.split(".")
         changed = config.model_dump() | {section: getattr(config, section).model_dump() | {key: False}}

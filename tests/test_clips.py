@@ -458,6 +458,32 @@ def test_a_run_names_and_writes_a_clip_of_each_event(tmp_path: Path, monkeypatch
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir() if path.suffix == ".mp4"} == before
 
 
+def test_a_clock_that_steps_back_costs_no_clip(tmp_path: Path, video: Path) -> None:
+    """As those of RTSP feeds do: before their first RTCP report pictures have other times than after it, or none."""
+    told: list[str] = []
+    feed = tmp_path / "feed.ts"
+    with av.open(str(video)) as source, av.open(str(feed), "w") as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
+    with recorder(tmp_path / "clips", told) as one, av.open(str(feed)) as container:
+        clips, count = one.feed(), 0
+        clips.begin(container.streams.video)
+        for packet in container.demux(video=0):
+            if packet.size and packet.pts is not None:
+                count += 1
+                late_s = 0.5 if count == 1 or 40 < count < 60 else 0.0
+                clips.take(packet, float(packet.pts * packet.time_base) + late_s)
+                if count == 30:
+                    clips.opened("e1", "Red", 0.5)
+        clips.end()
+    assert told == []
+    (clip,) = (tmp_path / "clips").glob("*.mp4")
+    assert len(shown(clip)) >= count - 30
+
+
 def test_packets_without_times_are_kept_at_the_time_that_they_are_given(video: Path) -> None:
     with av.open(str(video)) as container:
         packet: Packet[Stream] = next(p for p in container.demux(video=0) if p.size)

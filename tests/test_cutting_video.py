@@ -60,15 +60,63 @@ def test_keep_and_drop_together_hold_every_frame_once(
     assert kept.length_s == pytest.approx(wanted_s, abs=0.04)
 
 
-@pytest.mark.parametrize(("codec", "suffix"), [("mpeg4", "mp4"), ("libx265", "mp4")])
-def test_other_codecs_are_encoded_anew_and_it_is_said(tmp_path: Path, codec: str, suffix: str) -> None:
+CODECS = {
+    "libx265": {"x265-params": "log-level=none:open-gop=0", "preset": "ultrafast", "crf": "12"},
+    "libvpx-vp9": {"crf": "10", "b": "0", "deadline": "realtime", "cpu-used": "8", "lag-in-frames": "12"},
+    "mpeg2video": {"q": "2", "flags": "+cgop", "sc_threshold": "1000000000"},
+    "mjpeg": {"q": "2"},
+}
+
+
+@pytest.mark.parametrize(
+    ("codec", "container", "suffix"),
+    [
+        ("libx265", "mp4", ".mp4"),
+        ("libx265", "ts", ".mkv"),
+        ("libx265", "mkv", ".ts"),
+        ("libvpx-vp9", "webm", ".mp4"),
+        ("libvpx-vp9", "mkv", ".mkv"),
+        ("mpeg2video", "ts", ".ts"),
+        ("mpeg2video", "mpg", ".mkv"),
+        ("mjpeg", "mkv", ".mkv"),
+    ],
+)
+def test_other_codecs_are_copied_but_for_the_edges_too(tmp_path: Path, codec: str, container: str, suffix: str) -> None:
     times = regular_times(COUNT)
-    options = {"log-level": "none"} if codec == "libx265" else {"q": "2"}
-    source = stamped_clip(tmp_path / f"clip.{suffix}", times, codec=codec, options=options)
-    kept, dropped = cut_both(source)
+    b_frames = 2 if codec in ("libx265", "mpeg2video") else 0
+    pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    source = stamped_clip(
+        tmp_path / f"clip.{container}",
+        times,
+        codec=codec,
+        options=CODECS[codec],
+        b_frames=b_frames,
+        pixel_format=pixels,
+    )
+    kept, dropped = cut_both(source, suffix)
+    assert kept.reason is None
+    assert dropped.reason is None
+    assert min(kept.copied, dropped.copied) > 0
+    assert (kept.encoded == 0) == (codec == "mjpeg")
+    check_pair(kept, dropped, times)
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("mpeg4", "mp4"), ("libvpx-vp9", "ts")])
+def test_what_cannot_be_copied_is_encoded_anew_and_it_is_said(tmp_path: Path, codec: str, suffix: str) -> None:
+    times = regular_times(COUNT)
+    source = stamped_clip(tmp_path / "clip.mkv", times, codec=codec, options=CODECS.get(codec, {"q": "2"}))
+    kept, dropped = cut_both(source, "." + suffix)
     assert kept.reason is not None
     assert kept.copied == 0
     check_pair(kept, dropped, times)
+
+
+@pytest.mark.parametrize("codec", ["libx265", "mpeg2video"])
+def test_open_groups_of_other_codecs_are_never_torn_apart(tmp_path: Path, codec: str) -> None:
+    times = regular_times(COUNT)
+    options = {"x265-params": "log-level=none:open-gop=1"} if codec == "libx265" else {"q": "2"}
+    source = stamped_clip(tmp_path / "clip.mkv", times, codec=codec, options=options, b_frames=2)
+    check_pair(*cut_both(source, ".mkv"), times)
 
 
 def test_a_turned_clip_is_encoded_anew_upright(tmp_path: Path) -> None:

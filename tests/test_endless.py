@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from urllib.parse import quote
 
 import av.error
@@ -279,11 +281,52 @@ def test_no_secret_of_thousands_of_addresses_is_in_any_output(urls: list[str]) -
     assert [output for output in outputs if "SECRET" in output] == []
 
 
+FFMPEG_ERRORS = [av.error.InvalidDataError, av.error.HTTPUnauthorizedError, av.error.ExitError, av.error.OSError]
+
+
+class UntilAllAreLost(ConsoleLiveWatcher):
+    """Stops the run when each of its feeds was told to be lost."""
+
+    def __init__(self, console: Console, feeds: int) -> None:
+        super().__init__(console, Stop())
+        self._left = feeds
+
+    def told(self, feed: str, news: Opened | Lost) -> None:
+        super().told(feed, news)
+        self._left -= 1
+
+    def should_stop(self) -> bool:
+        return self._left <= 0
+
+
+def refuse(address: str, *other: Any, **how: Any) -> None:
+    """In the place of `av.open`: FFmpeg's errors tell the whole address."""
+    raise FFMPEG_ERRORS[len(address) % 4](1, f"cannot open '{address}'", address)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(addresses, min_size=40, max_size=40, unique=True), st.booleans())
+def test_no_secret_is_in_anything_that_a_run_over_such_addresses_writes(urls: list[str], as_json: bool) -> None:
+    """Its log, what it says in lines and tables, its metrics and its health."""
+    said, metrics, feeds = io.StringIO(), Metrics(stale_s=1e-9), find_feeds(urls)
+    console = Console(2, stream=said, as_json=as_json, live=False)
+    with tempfile.TemporaryDirectory() as folder, mock.patch("streamfilter.live.connection.av.open", refuse):
+        path = Path(folder) / "e.jsonl"
+        with EventLog(path, "0" * 24) as log:
+            watcher = UntilAllAreLost(console, len(feeds))
+            summary = run_feeds(feeds, color_network(), config=CONFIG, log=log, watcher=watcher, metrics=metrics)
+        streamfilter.cli.live._tell(summary, console)
+        written = path.read_text("utf-8")
+    numbers = generate_latest(metrics.registry).decode() + json.dumps(metrics.health())
+    assert written.count('"state":"lost"') == said.getvalue().count("lost (") == len(feeds)
+    for output in (written, said.getvalue(), numbers, repr(summary)):
+        assert "SECRET" not in output
+
+
 @settings(max_examples=200, deadline=None)
 @given(addresses, st.integers(0, 3))
 def test_no_secret_of_an_address_is_in_any_error(address: str, kind: int) -> None:
-    errors = [av.error.InvalidDataError, av.error.HTTPUnauthorizedError, av.error.ExitError, av.error.OSError]
-    error = errors[kind](1, f"cannot open '{address}'", address)
+    error = FFMPEG_ERRORS[kind](1, f"cannot open '{address}'", address)
     assert "SECRET" not in str(not_opened(error, waited_s=0, patience_s=1))
     with pytest.raises(ConfigError) as caught:
         streamfilter.cli.live.are_feeds([address, "clip.mp4"])

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import av
 import jsonschema
+import numpy as np
 import pytest
 from cameras import Camera, free_port, needs_cameras
 from fakes import LABELS, color_clip
@@ -42,12 +44,14 @@ def always(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def running(folder: Path, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """The program, killed in the end where it has not ended."""
     needs_cameras()
-    command = [sys.executable, str(PROGRAM), "run", *arguments, "--model", "none", "--events", str(folder / "e.jsonl")]
+    command = [sys.executable, str(PROGRAM), "run", "--model", "none", "--events", str(folder / "e.jsonl")]
     # On a machine that is busy nothing is to be passed over or dropped: that is tested elsewhere.
     live = ("silence_s=3", "retry_most_s=1", "update_s=1", "max_staleness_s=60")
     settings = [word for setting in live for word in ("--set", f"live.{setting}")]
     with (folder / "stderr").open("ab") as said:
-        process = subprocess.Popen([*command, *settings], stderr=said, text=True, env={**os.environ, **environment})
+        process = subprocess.Popen(
+            [*command, *settings, *arguments], stderr=said, text=True, env={**os.environ, **environment}
+        )
     try:
         yield process
     finally:
@@ -156,3 +160,31 @@ def test_a_killed_run_goes_on_in_its_log_and_loses_no_event(always: Path, tmp_pa
     (gap,) = of(records, "gap", cause="restart")
     assert first["end_s"] <= gap["start_s"] < gap["end_s"] <= second["start_s"]
     assert of(records, "source_state", state="resumed")[0]["lost_events"] == []
+
+
+def test_an_event_of_a_feed_has_a_clip_from_before_it_to_after_it_with_its_sound(red: Path, tmp_path: Path) -> None:
+    clips = ("--clips", str(tmp_path / "clips"), "--set", "clips.thumbnail=true")
+    rolls = ("--set", "clips.pre_roll_s=1", "--set", "clips.post_roll_s=1")
+    # What is told late is still in the ring: nothing may be later than that.
+    with (
+        Camera(red, "--sound") as camera,
+        running(tmp_path, camera.url, *clips, *rolls, "--set", "live.max_staleness_s=2") as run,
+    ):
+        wait_for(tmp_path, lambda rs: len(of(rs, "event_close")) >= 2)
+        assert ended(run, signal.SIGTERM) == 0
+    event = of(check(tmp_path), "event_close")[1]
+    clip = tmp_path / "clips" / event["media"]["clip"]
+    assert (clip.parent / event["media"]["thumbnail"]).stat().st_size > 0
+    with av.open(str(clip)) as container:
+        assert {stream.type for stream in container.streams} == {"video", "audio"}
+        pictures = list(container.decode(video=0))
+    assert len(pictures) / 25 > event["end_s"] - event["start_s"] + 1, "more than the event itself"
+    reds = [_is_red(picture) for picture in pictures]
+    assert not reds[0], "it begins before the event"
+    assert not reds[-1], "it goes on after the event"
+    assert any(reds)
+
+
+def _is_red(picture: av.VideoFrame) -> bool:
+    """Whether the square of the clip wears the label's colour."""
+    return bool((np.abs(picture.to_ndarray(format="rgb24").astype(int) - LABELS["Red"]).max(axis=2) < 60).mean() > 0.05)

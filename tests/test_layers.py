@@ -60,6 +60,7 @@ LAYERS = {
     "batch": 3,
     "bench": 3,
     "evaluation": 3,
+    "quantising": 3,
     "cli": 4,
     "__main__": 5,
 }

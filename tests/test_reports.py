@@ -32,6 +32,7 @@ from streamfilter.reports import (
 )
 from streamfilter.reports.figures import totals
 from streamfilter.reports.heat import COLUMNS, ROWS
+from streamfilter.reports.page import seconds
 from streamfilter.reports.rates import Rate
 
 CELL_S = 0.5
@@ -122,6 +123,41 @@ def test_what_a_killed_run_did_not_read_may_have_shown_anything(tmp_path: Path) 
     checkpoint = {"v": 1, "type": "checkpoint", "source": "clip.mp4", "time_s": 4.0, "resume": {}}
     (report,) = report_sources([log_of(tmp_path / "e.jsonl", [opened(), closed(), checkpoint])])
     assert (report.watched_s, report.lost_s, report.labels[0].most_s) == (4.0, 6.0, 7.0)
+
+
+def test_looks_that_were_dropped_may_have_shown_anything_too(tmp_path: Path) -> None:
+    rate = {"config": {"settings": {"sampler": {"rate": 4}}}}
+    start = {"v": 1, "type": "run_start", "model": {}} | rate
+    end = finished(end_s=10.0) | {"live": {"dropped": 6}}
+    records = [start, opened(), closed(start_s=1.0, end_s=2.0), gap(4.0, 4.5), end]
+    (report,) = reports = report_sources([log_of(tmp_path / "e.jsonl", records)])
+    assert (report.lost_s, report.dropped_s) == (0.5, 1.5)
+    assert (report.labels[0].seen_s, report.labels[0].most_s) == (1.0, 3.0)
+    assert totals(reports)[0].most_s == 3.0
+    assert check_target(parse_target("Solari=25%"), report).verdict is Verdict.OPEN
+    assert check_target(parse_target("Solari=40%"), report).verdict is Verdict.MISSED
+    page = report_page(reports)
+    assert "1.0 s, at most 3.0 s" in page
+    assert "looks worth 1.5 s dropped" in page
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(41.7, "41.7 s"), (599.9, "599.9 s"), (599.96, "10 min 00 s"), (817.2, "13 min 37 s"), (7500, "2 h 05 min 00 s")],
+)
+def test_lengths_say_their_units(value: float, text: str) -> None:
+    assert seconds(value) == text
+
+
+def test_sources_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    records = [
+        record
+        for name in ("/rec/monday/one.mp4", "/rec/tuesday/one.mp4")
+        for record in (opened(name), closed(source=name), finished(name, end_s=10.0))
+    ]
+    page = report_page(report_sources([log_of(tmp_path / "e.jsonl", records)]))
+    assert "<bdi>monday/one.mp4</bdi>" in page
+    assert "<bdi>tuesday/one.mp4</bdi>" in page
 
 
 def test_the_heat_of_a_still_box_is_its_seconds_where_it_stands(tmp_path: Path) -> None:

@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from browser import chromium, wait, window
+from media import stamped_clip
 from reviewed import clip_and_log, event, event_id, opened, serving, write_log
 
 from streamfilter.eventlog import read_amendments, read_event_log, review_path
 from streamfilter.likeness import encode_likeness
+from streamfilter.source.opening import fingerprint
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page
 
 MANY = 100_000
 
@@ -119,6 +121,19 @@ def test_frames_are_stepped_one_by_one(browser: Browser, log: Path) -> None:
             wait(page, f"document.querySelector('#clock').textContent.endsWith('frame {frame}')")
             wait(page, "!document.querySelector('#video').seeking")
             assert round(page.evaluate("document.querySelector('#video').currentTime") * 25 - 0.5) == frame
+
+
+def test_frames_of_a_clip_without_a_fixed_rate_are_stepped_one_by_one_too(browser: Browser, tmp_path: Path) -> None:
+    times = [0.0, 0.04, 0.08, 0.5, 0.54, 0.9, 1.5, 1.54, 2.0]
+    source = str(stamped_clip(tmp_path / "clip.mp4", times, width=320, height=240))
+    log = write_log(tmp_path / "events.jsonl", [opened(source, digest=fingerprint(source)), event(source, 0.0, 2.0)])
+    shown = "document.querySelector('#video').currentTime"
+    with serving(log) as url, window(browser, url) as page:
+        wait_for_picture(page)
+        for key, number in ((".", 6), (".", 7), (",", 6), (",", 5), (",", 4), (",", 3), (",", 2)):
+            page.keyboard.press(key)
+            wait(page, f"{shown} >= {times[number]} && {shown} < {times[number + 1]}")
+            wait(page, "!document.querySelector('#video').seeking")
 
 
 def test_a_video_that_the_browser_cannot_play_is_played_in_pieces(browser: Browser, tmp_path: Path) -> None:
@@ -218,6 +233,23 @@ def stop_server(process: subprocess.Popen[str], how: signal.Signals) -> int:
     return process.returncode
 
 
+def asked_before_leaving(page: Page) -> str:
+    """What kind of question the browser asks when the page is to go; it stays."""
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.once("dialog", stay)
+    page.evaluate("() => { setTimeout(() => location.reload()); }")
+    for _ in range(500):
+        if asked:
+            break
+        page.wait_for_timeout(20)
+    return asked[0] if asked else "nothing"
+
+
 def test_decisions_survive_a_killed_server_and_those_made_without_one_follow(browser: Browser, log: Path) -> None:
     process, url = start_server(log)
     with window(browser, url) as page:
@@ -226,6 +258,7 @@ def test_decisions_survive_a_killed_server_and_those_made_without_one_follow(bro
         stop_server(process, signal.SIGKILL)
         page.keyboard.press("r")
         wait(page, "document.querySelector('#saved').textContent.includes('not saved')")
+        assert asked_before_leaving(page) == "beforeunload"
         process, again = start_server(log, int(url.rsplit(":", 1)[1].strip("/")))
         assert again == url
         settle(page)
@@ -465,3 +498,52 @@ def test_an_unknown_logo_is_named_with_all_its_appearances_and_its_pictures_are_
         "Solari",
     ]
     assert len(list((tmp_path / "data/known/Quillbar").glob("*.jpg"))) == 12
+
+
+def inbox_log(folder: Path, likenesses: list[float]) -> Path:
+    """A log of regions without a label, each with the likeness of a direction."""
+    log = clip_and_log(folder)
+    source = str(log.with_name("clip.mp4"))
+    regions = [
+        event(source, 0.5 * n, 0.5 * n + 1, label=None, likeness=encode_likeness(np.array([1.0, slope])))
+        for n, slope in enumerate(likenesses)
+    ]
+    return write_log(log, [opened(source, digest=fingerprint(source)), *regions])
+
+
+def test_what_only_looks_like_the_others_of_a_cluster_is_left_out_of_its_name(browser: Browser, tmp_path: Path) -> None:
+    log = inbox_log(tmp_path, [0.2] * 10)
+    with serving(log) as url, window(browser, url) as page:
+        page.click("#tab-inbox")
+        assert page.locator(".card .picture").count() == 8
+        page.click(".card .more")
+        assert page.locator(".card .picture").count() == 10
+        page.locator(".card .picture").nth(9).click()
+        assert "1 left out" in page.inner_text(".card")
+        assert page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "false"
+        page.click(".card .accept")
+        page.keyboard.type("Quillbar")
+        page.keyboard.press("Enter")
+        wait(page, "document.querySelector('.card')?.innerText.includes('in 1 appearance')")
+        settle(page)
+        page.click(".card >> text=See it")
+        assert page.is_visible("#view-events")
+        wait(page, "document.querySelector('#facts h2')?.innerText === 'unknown logo'")
+    assert written(log) == [("relabelled", "Quillbar")] * 9
+
+
+def test_lanes_are_named_and_a_click_behind_their_names_is_the_start(browser: Browser, log: Path) -> None:
+    with serving(log) as url, window(browser, url) as page:
+        wait_for_picture(page)
+        strip = page.locator(".strip.current canvas").bounding_box()
+        assert strip is not None
+        inked = page.evaluate(
+            """() => {
+              const canvas = document.querySelector(".strip.current canvas"), scale = devicePixelRatio;
+              const data = canvas.getContext("2d").getImageData(0, 0, 30 * scale, 36 * scale).data;
+              return data.some((value, i) => i % 4 === 3 && value > 0);
+            }"""
+        )
+        assert inked, "the name of the first lane"
+        page.mouse.click(strip["x"] + 2, strip["y"] + strip["height"] - 4)
+        wait(page, "document.querySelector('#clock').textContent.startsWith('0:00.00')")

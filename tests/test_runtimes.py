@@ -190,7 +190,7 @@ def test_only_the_first_run_with_a_model_converts_it(cache: Path, monkeypatch: p
     picture = np.zeros((64, 96, 3), np.uint8)
     first = classifier_of(model, "openvino").classify([picture])
     digest = conversion.network_digest(model.network)[:32]
-    assert [file.name for file in cache.glob(f"{digest}*")] == [f"{digest}-dense-box-{conversion.VERSION}.onnx"]
+    assert [file.name for file in cache.glob(f"{digest}*")] == [f"{digest}-dense-box-float32-{conversion.VERSION}.onnx"]
     monkeypatch.setattr(conversion, "_convert", lambda network, name, cut: pytest.fail("converted again"))
     recalibrated = replace(model, digest="0" * 64)
     assert classifier_of(recalibrated, "openvino").classify([picture]) == first

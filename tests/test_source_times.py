@@ -113,6 +113,18 @@ def test_key_frames_alone_keep_their_times(tmp_path: Path) -> None:
     assert_times_are_true(frames)
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
+def test_frames_that_no_other_needs_may_be_left_out_and_the_others_keep_their_times(
+    tmp_path: Path, suffix: str
+) -> None:
+    path = stamped_clip(tmp_path / f"clip.{suffix}", regular_times(60), b_frames=2)
+    frames, gaps, counts = read(path, SourceConfig(discard="nonref"))
+    assert_times_are_true(frames)
+    assert (len(frames) == 60) if suffix == "avi" else (20 <= len(frames) < 45)  # AVI has no times of its own
+    assert not gaps
+    assert (counts.decode_errors, counts.ended_early_s) == (0, 0)
+
+
 def test_a_clock_that_jumps_back_goes_on_and_leaves_a_gap(tmp_path: Path) -> None:
     first = stamped_clip(tmp_path / "a.ts", regular_times(50))
     second = stamped_clip(tmp_path / "b.ts", regular_times(25), width=320, height=240)

@@ -16,7 +16,7 @@ _MIRRORED = str.maketrans("()[]{}<>«»", ")(][}{><»«")
 
 def visual(text: str) -> str:
     """One line of text as it is seen from left to right. Text without right-to-left letters comes back as it is."""
-    kinds = [_KINDS.get(unicodedata.bidirectional(char), NEUTRAL) for char in text]
+    kinds = _kinds(text)
     if RIGHT not in kinds:
         return text
     base = next(kind for kind in kinds if kind in (RIGHT, LEFT))
@@ -28,6 +28,18 @@ def visual(text: str) -> str:
     parts = [list(part) for _, part in groupby(whole, lambda one: one[0] == LEFT)]
     ordered = [part if part[0][0] == LEFT else part[::-1] for part in parts]
     return "".join(_turned(kind, run) for part in ordered for kind, run in part)
+
+
+def _kinds(text: str) -> list[str]:
+    """Every character's kind; what joins digits (`0.97`, `12:34`) or belongs to a number (`50 %` without the space)."""
+    classes = [unicodedata.bidirectional(char) for char in text]
+    kinds = [_KINDS.get(one, NEUTRAL) for one in classes]
+    digits = [one == "EN" for one in classes]
+    for at, one in enumerate(classes):
+        before, after = at > 0 and digits[at - 1], at + 1 < len(text) and digits[at + 1]
+        if (one in ("CS", "ES") and before and after) or (one == "ET" and (before or after)):
+            kinds[at] = NUMBER
+    return kinds
 
 
 def _first(pair: tuple[str, str]) -> str:

@@ -72,11 +72,12 @@ class Painter:
             cv2.rectangle(pixels, corners[0], corners[1], ink, thickness, cv2.LINE_AA, SUBPIXEL_BITS)
 
     def _tag(self, pixels: Pixels, event: Event, box: Box, taken: Sequence[Rect]) -> Rect:
-        """Write label and score beside the box; returns the place it took."""
+        """Write label and score beside the box; returns the place it took. Where there is no room: the label alone."""
         color, pad = self._colors[event.label], max(3, self._text_px // 4)
-        score = f" {event.score:.2f}"
-        room = int(pixels.shape[1] * MOST_TAG_WIDTH) - 2 * pad - text_width(score, self._text_px, BOLD)
-        text = shorten(event.label, self._text_px, BOLD, room) + score
+        room = int(pixels.shape[1] * MOST_TAG_WIDTH) - 2 * pad
+        text = f"{event.label} {event.score:.2f}"
+        if text_width(text, self._text_px, BOLD) > room:
+            text = shorten(event.label, self._text_px, BOLD, room)
         size = text_width(text, self._text_px, BOLD) + 2 * pad, round(self._text_px * LINE) + 2
         place = tag_place(_in_pixels(box, pixels), size, self._free, taken)
         left, top, right, bottom = place

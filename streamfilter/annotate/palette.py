@@ -23,13 +23,25 @@ OKABE_ITO: tuple[Color, ...] = (
 )
 
 
+def _shade(color: Color, keep: float, ground: int) -> Color:
+    red, green, blue = (round(value * keep + ground * (1 - keep)) for value in color)
+    return red, green, blue
+
+
+PALETTE: tuple[Color, ...] = tuple(
+    _shade(color, keep, ground)
+    for keep, ground in ((1.0, 255), (0.55, 255), (0.6, 0), (0.3, 255), (0.35, 0))
+    for color in OKABE_ITO
+)
+"""The seven, then the seven lighter, darker, still lighter and still darker."""
+
+
 def colors_of(labels: Iterable[str]) -> dict[str, Color]:
     """A colour for each label, RGB 0 to 255, in the order in which the labels are first met.
 
-    The palette has seven colours; the labels beyond it get them again, lighter each time round.
+    There are 35; the labels beyond them share those of others.
     """
-    distinct = dict.fromkeys(labels)
-    return {label: _color(index) for index, label in enumerate(distinct)}
+    return {label: PALETTE[index % len(PALETTE)] for index, label in enumerate(dict.fromkeys(labels))}
 
 
 def text_color(background: Color) -> Color:
@@ -46,10 +58,3 @@ def luminance(color: Color) -> float:
 
 def _linear(value: float) -> float:
     return value / 12.92 if value <= 0.04045 else float(((value + 0.055) / 1.055) ** 2.4)
-
-
-def _color(index: int) -> Color:
-    rounds, place = divmod(index, len(OKABE_ITO))
-    keep = 0.55**rounds
-    red, green, blue = (round(value * keep + 255 * (1 - keep)) for value in OKABE_ITO[place])
-    return red, green, blue

@@ -26,7 +26,7 @@ class Ran:
     """One run over the video. `stream_s`: seconds of video; `wall_s`, `cpu_s`: what they took.
 
     `stages_s`: wall seconds by stage, those of two threads that run side by side. `pictures`: so many the network saw,
-    and so many `cuts` out of them once more.
+    parts of one counted by their share, and so many `cuts` out of them once more.
     """
 
     stream_s: float
@@ -34,7 +34,7 @@ class Ran:
     cpu_s: float
     frames: int
     looks: int
-    pictures: int
+    pictures: float
     cuts: int
     events: int
     stages_s: Mapping[str, float]

@@ -74,7 +74,7 @@ def _limits(ran: Ran, limits: Limits) -> Table:
 def _savings(measured: Measured) -> Table:
     def row(name: str, ran: Ran, agreement: float | None) -> tuple[str, ...]:
         same = "" if agreement is None else f"{agreement:.3f}"
-        return (name, str(ran.pictures), f"{ran.cpu_s:.1f}", f"{ran.speed:.1f}", str(ran.events), same)
+        return (name, f"{ran.pictures:.1f}", f"{ran.cpu_s:.1f}", f"{ran.speed:.1f}", str(ran.events), same)
 
     rows = [row("all savings", measured.ran, None)]
     rows += [row(f"without {one.switch}", one.without, one.agreement) for one in measured.savings]

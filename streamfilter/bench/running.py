@@ -16,7 +16,7 @@ from streamfilter.pipeline import Network, SourceRun, identify
 from streamfilter.sinks import EventLog
 from streamfilter.source import open_source
 from streamfilter.stages import Source
-from streamfilter.types import Event, Frame, Gap
+from streamfilter.types import Event, Frame, Gap, Picture
 from streamfilter.watching import Watcher
 
 
@@ -38,6 +38,7 @@ def timed_run(
             rejector=_passed_on(network.rejector, watch, judge="rejector"),
         )
         began_s, began_cpu_s, began_own_s = time.perf_counter(), time.process_time(), time.thread_time()
+        size = network.classifier.analysis_size(source.facts.width, source.facts.height)
         result = SourceRun(timed_source, timed, config=config, log=timed_log, watcher=Watcher()).run()
         wall_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
         rest_s = time.thread_time() - began_own_s - watch.own_s()
@@ -49,7 +50,7 @@ def timed_run(
         cpu_s=cpu_s,
         frames=result.frames,
         looks=result.looks,
-        pictures=counts["dense pass"],
+        pictures=counts["dense pass"] / (size[0] * size[1]),
         cuts=counts["closer look"],
         events=len(result.events),
         stages_s=_stages(watch, choosing_s=timed_source.choosing_s, smoothing_s=rest_s),
@@ -91,8 +92,21 @@ class _TimedSource:
             self.choosing_s = time.thread_time() - began_s - self._watch.own_s()
 
     def _timed(self, frame: Frame) -> Frame:
-        picture = _passed_on(frame.picture, self._watch, rgb="scale", kept="scale", luma="luma")
-        return replace(frame, picture=picture)
+        return replace(frame, picture=_timed_picture(frame.picture, self._watch))
+
+
+class _TimedPicture(Timed):
+    """A picture (`types.Picture`) that is timed when it is converted, also later when it was kept."""
+
+    def kept(self, width: int, height: int) -> Picture:
+        """See `types.Picture`."""
+        kept = self._watch.timed("scale", self._subject.kept)(width, height)
+        timed: Picture = _timed_picture(kept, self._watch)
+        return timed
+
+
+def _timed_picture(picture: Picture, watch: Stopwatch) -> Any:
+    return _TimedPicture(picture, watch, rgb="scale", luma="luma")
 
 
 def _passed_on(subject: object, watch: Stopwatch, **names: str) -> Any:
@@ -101,7 +115,7 @@ def _passed_on(subject: object, watch: Stopwatch, **names: str) -> Any:
 
 @contextmanager
 def _counted(network: Network, watch: Stopwatch) -> Iterator[dict[str, int]]:
-    """Times both passes of the network's runtime; how many pictures each was given."""
+    """Times both passes of the network's runtime; how many pixels one was given, and how many cuts the other."""
     runtime: Any = network.runtime
     counts = {"dense pass": 0, "closer look": 0}
 
@@ -115,7 +129,7 @@ def _counted(network: Network, watch: Stopwatch) -> Iterator[dict[str, int]]:
         return called
 
     runtime.dense, runtime.close = (
-        counted("dense pass", runtime.dense, lambda picture: 1),
+        counted("dense pass", runtime.dense, lambda picture: picture.shape[0] * picture.shape[1]),
         counted("closer look", runtime.close, len),
     )
     try:

@@ -23,13 +23,15 @@ ALIASING = 0.6
 """A box that shrinks by more than this is averaged first: warping alone would alias."""
 
 
+LOOKS = 3
+"""Looks in all where boxes can be made to fit better: what begins at a corner of a mark needs two steps."""
 MOST_REFINED = 6
-"""Places of a picture that a second, better fitting look is taken at."""
+"""Places of a picture that are looked at more than once."""
 REFINED_FLOOR = 0.05
 """Probability of not being nothing, after the first look, from which on the second is taken."""
 SAME_PLACE_IOU = 0.6
 """Boxes that overlap more than this, once they fit better, are one place."""
-LARGEST_STEP = 1.0
+LARGEST_STEP = 1.5
 """A better box lies no farther away than this many cuts, and is no more times larger or smaller than e to this."""
 
 
@@ -45,6 +47,10 @@ class Seen:
     boxes: NDArray[np.float64]
     features: NDArray[np.float32]
     logits: NDArray[np.float32]
+
+
+_Look = tuple[Seen, NDArray[np.float32]]
+"""What was seen, and for each place the grid that tells how its box would fit better."""
 
 
 class CloserLook:
@@ -71,25 +77,21 @@ class CloserLook:
         """
         rows = [np.arange(len(own)) for own in boxes]
         first = [self._seen(*one) for one in zip(rows, boxes, dense, self._read(pictures, boxes), strict=True)]
-        if self._closer.refiner is None:
-            return [seen for seen, _ in first]
-        return self._again(dense, pictures, first)
+        for _ in range(LOOKS - 1 if self._closer.refiner is not None else 0):
+            first = self._again(dense, pictures, first)
+        return [seen for seen, _ in first]
 
     def _again(
-        self,
-        dense: Sequence[NDArray[np.float32]],
-        pictures: Sequence[Pixels],
-        first: Sequence[tuple[Seen, NDArray[np.float32]]],
-    ) -> list[Seen]:
-        """A second look at the places of each picture that could be something, where their boxes fit better."""
-        better = [self._better(seen, grid, picture) for (seen, grid), picture in zip(first, pictures, strict=True)]
+        self, dense: Sequence[NDArray[np.float32]], pictures: Sequence[Pixels], last: Sequence[_Look]
+    ) -> list[_Look]:
+        """Another look at the places of each picture that could be something, where their boxes fit better."""
+        better = [self._better(seen, grid, picture) for (seen, grid), picture in zip(last, pictures, strict=True)]
         some = [number for number, (rows, _) in enumerate(better) if len(rows)]
         read = self._read([pictures[n] for n in some], [better[n][1] for n in some])
         told = {
-            n: self._seen(*better[n], dense[n][better[n][0]], features)[0]
-            for n, features in zip(some, read, strict=True)
+            n: self._seen(*better[n], dense[n][better[n][0]], features) for n, features in zip(some, read, strict=True)
         }
-        return [told[n] if n in told else _nothing(seen) for n, (seen, _) in enumerate(first)]
+        return [told[n] if n in told else _nothing(*one) for n, one in enumerate(last)]
 
     def _better(
         self, seen: Seen, grid: NDArray[np.float32], picture: Pixels
@@ -99,8 +101,8 @@ class CloserLook:
         boxes = refined(seen.boxes, grid, self._closer.refiner, picture)
         chances = 1 - softmax(seen.logits, 1.0)[:, -1]
         kept = distinct(boxes, chances, iou=SAME_PLACE_IOU, most=MOST_REFINED)
-        rows = np.array([k for k in kept if chances[k] >= self._floor], np.intp)
-        return rows, boxes[rows]
+        worth = np.array([k for k in kept if chances[k] >= self._floor], np.intp)
+        return seen.rows[worth], boxes[worth]
 
     def _read(self, pictures: Sequence[Pixels], boxes: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float32]]:
         side, cut = self._closer.side, self._closer.cut
@@ -113,16 +115,16 @@ class CloserLook:
         boxes: NDArray[np.float64],
         dense: NDArray[np.float32],
         read: NDArray[np.float32],
-    ) -> tuple[Seen, NDArray[np.float32]]:
+    ) -> _Look:
         """What was read at boxes, and the grid that tells how they would fit better."""
         features, grid = np.split(read, [len(self._weight)], axis=1)
         logits = blend(dense, features.astype(np.float64) @ self._weight + self._bias, self._closer)
         return Seen(rows, boxes, features, logits), grid
 
 
-def _nothing(seen: Seen) -> Seen:
+def _nothing(seen: Seen, grid: NDArray[np.float32]) -> _Look:
     none = slice(0, 0)
-    return Seen(seen.rows[none], seen.boxes[none], seen.features[none], seen.logits[none])
+    return Seen(seen.rows[none], seen.boxes[none], seen.features[none], seen.logits[none]), grid[none]
 
 
 def refined(

@@ -11,10 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from streamfilter.classifier.closer import CloserLook, Seen
+from streamfilter.classifier.coarse import CoarsePass
 from streamfilter.classifier.enrolled import EnrolledFinder, Find
 from streamfilter.classifier.perturb import perturbed_logits
 from streamfilter.classifier.proposals import MOST_WINDOWS, Proposals, Proposer, fit_size
 from streamfilter.classifier.runtimes import Choice, choose_runtime
+from streamfilter.classifier.runtimes.turns import Turns
 from streamfilter.classifier.runtimes.with_torch import as_batch
 from streamfilter.classifier.sizes import by_size
 from streamfilter.classifier.suppress import suppress
@@ -50,6 +52,7 @@ class DenseClassifier:
         self.labels = model.all_labels
         self._perturbs = perturbs
         self.runtime, self.why = choice.runtime, choice.why
+        self._turns = Turns()
         self._compute = compute
         self._config = config
         self._short_side = config.short_side or model.short_side
@@ -57,6 +60,7 @@ class DenseClassifier:
         self._network = model.network.to(compute.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self._closer = CloserLook(model.closer, self.runtime) if model.closer and config.closer else None
         self._proposer = self._make_proposer()
+        self._coarse = CoarsePass(self.runtime, self._network, config) if config.coarse else None
         self._means = model.statistics.means.double().numpy()
         self._whitening = model.statistics.whitening.double().numpy()
         self._quantiles = model.statistics.quantiles.double().numpy()
@@ -75,12 +79,21 @@ class DenseClassifier:
         return fit_size(width, height, self._short_side)
 
     def classify(self, pictures: Sequence[Pixels]) -> list[list[Candidate]]:
-        """Candidates of each picture, likeliest first. Pictures or parts: `(H, W, 3)` uint8 RGB, at `analysis_size`."""
-        if self._compute.device.type != "cpu":
-            return by_size(pictures, self._classify)
-        return self._classify(pictures)
+        """Candidates of each picture, likeliest first. Pictures or parts: `(H, W, 3)` uint8 RGB, at `analysis_size`.
+
+        Threads that share it wait for one another.
+        """
+        with self._turns:
+            return self._classify(pictures) if self._compute.device.type == "cpu" else by_size(pictures, self._classify)
 
     def _classify(self, pictures: Sequence[Pixels]) -> list[list[Candidate]]:
+        if self._coarse is None:
+            return self._look_at(pictures)
+        worth_it = self._coarse.worth_it(pictures)
+        found = iter(self._look_at([one for one, is_worth_it in zip(pictures, worth_it, strict=True) if is_worth_it]))
+        return [next(found) if is_worth_it else [] for is_worth_it in worth_it]
+
+    def _look_at(self, pictures: Sequence[Pixels]) -> list[list[Candidate]]:
         outputs = self.runtime.dense(pictures)
         proposals = self._looked_closer([self._proposer.propose(output) for output in outputs], pictures)
         return [self._read(*one) for one in zip(outputs, proposals, pictures, strict=True)]

@@ -64,7 +64,7 @@ def _engine(job: BatchJob, archive: Archive, settings: RunConfig) -> Engine:
         from streamfilter.batch.on_ray import RayEngine
 
         return RayEngine(job.model, settings, out=archive.out, unfinished=archive.unfinished)
-    jobs = settings.batch.jobs or suitable_jobs()
+    jobs = max(1, min(settings.batch.jobs or suitable_jobs(), len(archive.entries)))
     return LocalEngine(job.model, settings, out=archive.out, unfinished=archive.unfinished, jobs=jobs)
 
 

@@ -78,7 +78,7 @@ def _tell(result: CutResult, console: Console) -> None:
     if result.reason is not None:
         console.say(f"everything was encoded anew: {result.reason}")
     else:
-        console.explain(f"{result.copied} pictures copied, {result.encoded} encoded anew")
+        console.say(f"{result.copied} pictures copied, {result.encoded} encoded anew")
     if result.left_out:
         console.warn(f"{result.path.suffix} cannot hold {', '.join(result.left_out)}: left out; try .mkv")
     console.say(f"{result.path}: {result.length_s:.2f} s")

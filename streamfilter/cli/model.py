@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from streamfilter.cli import options as opt
+from streamfilter.cli.export import NETWORKS, int8_options, write_network
 
 
 @click.group()
@@ -33,22 +34,27 @@ def info(file: Path, as_json: bool) -> None:
 
 @model.command()
 @click.argument("file", type=opt.PATH)
-@click.option("--to", "form", required=True, type=click.Choice(["onnx", "openvino"]), help="The format.")
-@click.option("--out", required=True, type=opt.PATH, metavar="DIR", help="The folder that the network goes to.")
+@click.option("--to", "form", required=True, type=click.Choice(NETWORKS), help="The format.")
+@click.option("--out", required=True, metavar="DIR", help="The folder that the network goes to; a file for `model`.")
+@int8_options
 @opt.force_option
-def export(file: Path, form: str, out: Path, force: bool) -> None:
+@opt.verbosity_options
+def export(
+    file: Path,
+    form: str,
+    out: str,
+    int8: bool,
+    calibrate: tuple[Path, ...],
+    force: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
     """Write the network of a model file for other programs: its dense pass and its closer look.
 
-    A run needs none of this: it converts the network by itself.
+    A run needs none of this: it converts the network by itself. `streamfilter export` does the same.
     """
-    from streamfilter.classifier.runtimes.exporting import export_network
-    from streamfilter.errors import SinkError
-    from streamfilter.model import load_model
-
-    if out.exists() and not force and any(out.iterdir() if out.is_dir() else [out]):
-        raise SinkError(f"{out} is there already and not empty; give --force to write into it")
-    for path in export_network(load_model(file), out, form):
-        click.echo(str(path))
+    console = opt.make_console(quiet=quiet, verbose=verbose)
+    write_network(file, form, out, int8=int8, calibrate=calibrate, force=force, console=console)
 
 
 def outline(tree: Any, indent: str = "") -> list[str]:

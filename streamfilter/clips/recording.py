@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -18,6 +19,9 @@ from streamfilter.clips.ring import Kept, Streams
 from streamfilter.errors import SinkError
 from streamfilter.files import discard, sync
 from streamfilter.types import Event
+
+_STEP_S = Fraction(1, 1000)
+"""At least so much lies between two packets of a stream."""
 
 
 class Recording:
@@ -117,7 +121,9 @@ class Recording:
         packet.time_base = base
         packet.pts = round((kept.time_s - self.begin_s) / base)
         dts = round((kept.coded_s - self.begin_s) / base)
-        packet.dts = max(dts, self._last[kept.stream] + 1) if kept.stream in self._last else dts
+        # Clocks of feeds step back now and then, which no container takes, nor less than one of its own ticks.
+        step = max(1, round(_STEP_S / base))
+        packet.dts = max(dts, self._last.get(kept.stream, dts - step) + step)
         packet.pts = max(packet.pts, packet.dts)
         packet.duration = round(kept.duration_s / base)
         packet.is_keyframe = kept.is_key or not kept.is_video

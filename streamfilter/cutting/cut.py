@@ -15,8 +15,9 @@ from streamfilter.annotate.mp4 import close_output, container_format, mux_option
 from streamfilter.annotate.tracks import SplicedTracks
 from streamfilter.cutting.hide import Hidden, hide_in_frame
 from streamfilter.cutting.index import PacketIndex, read_index
+from streamfilter.cutting.kits import CannotCopyError, reason_against
 from streamfilter.cutting.plan import make_plan
-from streamfilter.cutting.smart import CannotCopyError, SmartCopy
+from streamfilter.cutting.smart import SmartCopy
 from streamfilter.cutting.spans import Splice, others, snapped
 from streamfilter.cutting.whole import frame_times, write_whole
 from streamfilter.errors import SinkError, SourceError
@@ -48,9 +49,9 @@ def cut_video(
 ) -> CutResult:
     """Write the parts of the video `name` that lie in `wanted` (seconds of stream time), or all the others.
 
-    Both modes cut before the same frames, so the two results together hold every frame once. H.264 is copied but for
-    the groups of pictures that a cut goes through. Raises `SourceError` where nothing would be left or the file cannot
-    be read, `SinkError` where `out` cannot be written.
+    Both modes cut before the same frames, so the two results together hold every frame once. Where the codec allows,
+    all is copied but for the groups of pictures that a cut goes through. Raises `SourceError` where nothing would be
+    left or the file cannot be read, `SinkError` where `out` cannot be written.
     """
     container_format(out)
     index = read_index(name)
@@ -65,7 +66,7 @@ def cut_video(
 def hide_in_video(name: str, out: Path, hidden: Hidden, *, watch: Watch = lambda time_s: None) -> CutResult:
     """Write the whole video with the events of `hidden` blurred or pixelated along their tracks.
 
-    H.264 is copied where nothing is hidden. Raises like `cut_video`.
+    What nothing is hidden in is copied where the codec allows. Raises like `cut_video`.
     """
     container_format(out)
     index = read_index(name)
@@ -85,7 +86,7 @@ def _times(name: str, index: PacketIndex) -> list[float]:
 def _write(
     name: str, out: Path, index: PacketIndex, splice: Splice, *, hidden: Hidden | None, watch: Watch
 ) -> CutResult:
-    reason = _reason_against(name, index)
+    reason = _reason_against(name, index, out)
     if reason is None:
         try:
             return _write_smart(name, out, index, splice, hidden=hidden, watch=watch)
@@ -96,10 +97,11 @@ def _write(
     return CutResult(out, splice.length_s, 0, encoded, reason, tuple(tracks.left_out))
 
 
-def _reason_against(name: str, index: PacketIndex) -> str | None:
+def _reason_against(name: str, index: PacketIndex, out: Path) -> str | None:
     """Why the packets of this file are not copied; None: they may be."""
-    if index.codec != "h264":
-        return f"{index.codec} is not copied here, only h264"
+    codec_reason = reason_against(index.codec, out.suffix, is_intra=index.is_intra)
+    if codec_reason is not None:
+        return codec_reason
     if index.fault is not None:
         return f"it has {index.fault}"
     with open_container(name) as container, suppress(FFmpegError):

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from av import FFmpegError, Packet
+from av import FFmpegError
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from streamfilter.cutting.h264 import has_idr, length_size
+from streamfilter.cutting.kits import length_size, opens_group
 from streamfilter.source.demuxing import demuxed
 from streamfilter.source.opening import container_start, open_container, video_stream
 
@@ -50,6 +50,11 @@ class PacketIndex:
         return sorted((packet for packet in self.packets if packet.is_shown), key=lambda packet: packet.pts)
 
     @property
+    def is_intra(self) -> bool:
+        """Whether every picture can be decoded on its own."""
+        return all(packet.opens for packet in self.packets)
+
+    @property
     def groups(self) -> list[range]:
         """Runs of packets that can be decoded, shown and copied on their own (closed groups of pictures)."""
         firsts = self._closed_openings()
@@ -78,13 +83,13 @@ def read_index(name: str) -> PacketIndex:
         time_base = stream.time_base or Fraction(1, 90_000)
         start = container_start(container)
         codec = stream.codec_context.codec.canonical_name
-        size = length_size(stream.codec_context.extradata)
-        packets, fault = _read(container, stream, is_h264=codec == "h264", nal_length=size)
+        size = length_size(codec, stream.codec_context.extradata)
+        packets, fault = _read(container, stream, codec=codec, nal_length=size)
     return PacketIndex(tuple(packets), time_base, start, codec, fault or _order_fault(packets, time_base))
 
 
 def _read(
-    container: InputContainer, stream: VideoStream, *, is_h264: bool, nal_length: int
+    container: InputContainer, stream: VideoStream, *, codec: str, nal_length: int
 ) -> tuple[list[IndexedPacket], str | None]:
     rate = stream.average_rate or stream.guessed_rate or 25
     step = max(1, round(1 / (rate * (stream.time_base or Fraction(1, 90_000)))))
@@ -97,14 +102,9 @@ def _read(
             continue
         if packet.pts is None or packet.is_corrupt:
             return packets, "packets without a time" if packet.pts is None else "damaged packets"
-        packets.append(_shot(packet, step, is_h264=is_h264, nal_length=nal_length))
+        opens = opens_group(codec, packet, nal_length)
+        packets.append(IndexedPacket(packet.pts, packet.duration or step, opens, not packet.is_discard))
     return packets, "damaged data" if faults else None
-
-
-def _shot(packet: Packet[VideoStream], step: int, *, is_h264: bool, nal_length: int) -> IndexedPacket:
-    opens = packet.is_keyframe and (not is_h264 or has_idr(bytes(packet), nal_length))
-    assert packet.pts is not None
-    return IndexedPacket(packet.pts, packet.duration or step, opens, not packet.is_discard)
 
 
 def _order_fault(packets: list[IndexedPacket], time_base: Fraction) -> str | None:

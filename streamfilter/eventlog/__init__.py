@@ -6,14 +6,14 @@
     reading.py   `read_event_log`: a file, with the review file beside it
     matching.py  which source of a log a video is, and which labels are meant
     review.py    `event_amend` records: written by `append_amendments`, applied by `amended`
-    names.py     `safe_name` for files, `shown` for screens
+    names.py     `safe_name` for files, `shown` and `short_names` for screens
 
 Whoever redraws, cuts, reports, exports or reviews reads logs through here. Everything in a log counts as hostile: sizes
 and types are checked, and no text of it is ever a path or markup.
 """
 
 from streamfilter.eventlog.matching import Match, known_labels, match_source
-from streamfilter.eventlog.names import safe_name, shown
+from streamfilter.eventlog.names import safe_name, short_names, shown
 from streamfilter.eventlog.reading import read_event_log, read_event_logs
 from streamfilter.eventlog.review import amended, append_amendments, read_amendments, review_path
 from streamfilter.eventlog.values import Amendment, Decision, Log, LoggedEvent, LoggedGap, LoggedSource, Peak
@@ -36,5 +36,6 @@ __all__ = [
     "read_event_logs",
     "review_path",
     "safe_name",
+    "short_names",
     "shown",
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Sequence
 
 MOST_BYTES = 80
 """Of a safe name in UTF-8: leaves room for a number and a suffix below the 255 that file systems allow."""
@@ -29,6 +31,21 @@ def safe_name(text: str, *, default: str = "unnamed") -> str:
     digest = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:8]
     stem = name.encode("utf-8", "replace")[: MOST_BYTES - 9].decode("utf-8", "ignore")
     return f"{stem}-{digest}"
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """The end of each path that tells it from the others: file names, with as many folders as that takes.
+
+    Equal names stay equal. Both kinds of separator are known, since a log may come from anywhere.
+    """
+    parts = {name: [part for part in re.split(r"[/\\]", name) if part] or [name] for name in names}
+    tails = Counter(tuple(own[-n:]) for own in parts.values() for n in range(1, len(own) + 1))
+
+    def short(own: list[str]) -> str:
+        alone = (own[-n:] for n in range(1, len(own)) if tails[tuple(own[-n:])] == 1)
+        return "/".join(next(alone, own))
+
+    return [short(parts[name]) for name in names]
 
 
 def shown(text: str, most: int = 200) -> str:

@@ -68,6 +68,7 @@ def parse_source(record: Record, known: LoggedSource) -> LoggedSource:
         state=state,
         end_s=fields.optional_seconds(record, "end_s"),
         ended_early_s=fields.number(record, "ended_early_s", 0.0, low=0, high=fields.MOST_SECONDS),
+        dropped=known.dropped + fields.count(fields.mapping(record, "live"), "dropped"),
         rejections=fields.counts(record, "rejections"),
         notes=notes,
     )

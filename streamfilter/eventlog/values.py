@@ -155,7 +155,8 @@ class LoggedSource:
     `state` is `opened`, `finished`, `interrupted`, `failed`, what a live feed met last, or "" for a source that only
     its events name. Reading was to begin at `start_s` and stopped, or was last told of, at `end_s`; `duration_s` is
     what the container declares, `ended_early_s` how much of that was missing, `look_s` the usual time between two
-    looks (None where it is not a fixed rate). `rejections`: by reason.
+    looks (None where it is not a fixed rate), `dropped` how many of a feed nobody had time for. `rejections` are by
+    reason.
     """
 
     name: str
@@ -172,6 +173,7 @@ class LoggedSource:
     end_s: float | None = None
     ended_early_s: float = 0.0
     look_s: float | None = None
+    dropped: int = 0
     rejections: Mapping[str, int] = field(default_factory=dict)
     error: str | None = None
     notes: tuple[str, ...] = ()

@@ -257,10 +257,15 @@ class LiveFeed:
         self._unplaced.append(packet)
         if self._clock.seconds(0.0) is None and len(self._unplaced) < _MOST_UNPLACED:
             return
-        for one in self._unplaced:
+        # One without a time, as the first often is, was shown before the one that follows it.
+        known_s, times_s = self._clock.reached_s(time.monotonic()), list[float]()
+        for one in reversed(self._unplaced):
             ticks = one.pts if one.pts is not None else one.dts
-            time_s = None if ticks is None else self._clock.seconds(float(ticks * one.time_base))
-            tap.take(one, self._clock.reached_s(time.monotonic()) if time_s is None else time_s)
+            placed_s = None if ticks is None else self._clock.seconds(float(ticks * one.time_base))
+            known_s = known_s if placed_s is None else placed_s
+            times_s.append(known_s)
+        for one, time_s in zip(self._unplaced, reversed(times_s), strict=True):
+            tap.take(one, time_s)
         self._unplaced.clear()
 
     def _wait(self, fault: FeedLostError) -> Iterator[Gap]:

@@ -8,11 +8,13 @@ from streamfilter.model.file import (
     Model,
     Provenance,
     Statistics,
+    add_int8,
     amend_model,
     load_model,
     model_info,
     save_model,
 )
+from streamfilter.model.int8 import Int8
 from streamfilter.model.network import DenseResNet, NetworkShape, build_network
 from streamfilter.model.scores import head_of
 from streamfilter.model.thresholds import Thresholds
@@ -20,11 +22,13 @@ from streamfilter.model.thresholds import Thresholds
 __all__ = [
     "DenseResNet",
     "Enrolled",
+    "Int8",
     "Model",
     "NetworkShape",
     "Provenance",
     "Statistics",
     "Thresholds",
+    "add_int8",
     "amend_model",
     "build_network",
     "head_of",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -47,6 +48,8 @@ def choose_compute(device: str, precision: str, *, threads: int = 0) -> Compute:
         raise ModelError(
             f"device {device}: this machine shows {torch.cuda.device_count()} CUDA devices; try --device cpu"
         )
+    if precision == "int8":  # what is not quantised is float32
+        return Compute(chosen, torch.float32)
     if precision != "auto":
         return Compute(chosen, getattr(torch, precision))
     fast = torch.bfloat16 if chosen.type == "cuda" or _has_amx() else torch.float32
@@ -56,3 +59,17 @@ def choose_compute(device: str, precision: str, *, threads: int = 0) -> Compute:
 def _has_amx() -> bool:
     probe = getattr(torch.cpu, "_is_amx_tile_supported", None)
     return bool(probe is not None and probe())
+
+
+def has_int8() -> bool:
+    """Whether the CPU multiplies int8 exactly and fast (VNNI); older ones saturate sums, so that results differ."""
+    return bool(_cpu_flags() & {"avx512_vnni", "avx_vnni", "asimddp"})
+
+
+def _cpu_flags() -> set[str]:
+    """Empty where the system does not tell them."""
+    try:
+        told = Path("/proc/cpuinfo").read_text("utf-8", errors="replace")
+    except OSError:
+        return set()
+    return {flag for line in told.splitlines() if line.startswith(("flags", "Features")) for flag in line.split()}

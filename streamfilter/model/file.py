@@ -27,6 +27,7 @@ from streamfilter.model.closer import PREFIX as CLOSER
 from streamfilter.model.closer import Closer, describe_closer, pack_closer, restore_closer
 from streamfilter.model.enrolled import PREFIX as ENROLLED
 from streamfilter.model.enrolled import Enrolled, describe_enrolled, pack_enrolled, restore_enrolled
+from streamfilter.model.int8 import Int8, describe_int8, restore_int8
 from streamfilter.model.network import (
     MEAN,
     STAGES,
@@ -89,7 +90,8 @@ class Model:
 
     `promise`: what `streamfilter calibrate` found it to keep; `probability`: the curve that turns its scores into
     probabilities. Both None before. `enrolled`: labels that were added without training, beside `labels`. `closer`: the
-    closer look, None where the model has none. `references`: what the geometric witness knows, by label.
+    closer look, None where the model has none. `references`: what the geometric witness knows, by label. `int8`: how
+    the network runs in int8, None where that was not measured.
     `digest` is the SHA-256 of its file, empty for one that was never written.
     """
 
@@ -105,6 +107,7 @@ class Model:
     enrolled: tuple[Enrolled, ...] = ()
     closer: Closer | None = None
     references: References = field(default_factory=dict)
+    int8: Int8 | None = None
     digest: str = ""
 
     @property
@@ -138,6 +141,15 @@ def amend_model(path: Path, out: Path, *, enrolled: Sequence[Enrolled], referenc
     kept |= pack_enrolled(enrolled) | pack_references(references)
     header = {name: value for name, value in header.items() if name not in ("promise", "enrolled", "references")}
     return _write(out, header | _enrolled(enrolled) | _referred(references), kept)
+
+
+def add_int8(path: Path, out: Path, int8: Int8) -> str:
+    """Copy a model file, its weights bit by bit, with what int8 needs; returns the copy's SHA-256.
+
+    Raises `ModelError` when the file cannot be read or the copy not written.
+    """
+    header, tensors = _read(path, with_tensors=True)
+    return _write(out, header | describe_int8(int8), tensors)
 
 
 def _write(path: Path, header: dict[str, Any], tensors: Mapping[str, Tensor]) -> str:
@@ -200,6 +212,7 @@ def _rebuild(header: dict[str, Any], tensors: dict[str, Tensor], *, digest: str)
         enrolled=restore_enrolled(header.get("enrolled", {}), tensors, labels=labels, embedding=shape.embedding),
         closer=restore_closer(header.get("closer"), tensors, rows=shape.labels + 1),
         references=restore_references(header.get("references"), tensors),
+        int8=restore_int8(header.get("int8"), network),
         digest=digest,
     )
 
@@ -275,6 +288,8 @@ def _describe(model: Model, weights: Weights) -> dict[str, Any]:
         | _enrolled(model.enrolled)
         | describe_closer(model.closer)
         | _referred(model.references)
+        # Weights that are written as int8 once more may differ in their last bit: that is another network.
+        | describe_int8(model.int8 if weights == "float16" else None)
     )
 
 

@@ -11,10 +11,12 @@ of its cells' logits: any number of windows at any number of scales costs next t
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 import torchvision
 from torch import Tensor, nn
@@ -174,6 +176,15 @@ def collapse(logits: Tensor, labels: int) -> Tensor:
     if logits.shape[-1] == labels + 1:
         return logits
     return torch.cat([logits[..., :labels], logits[..., labels:].logsumexp(-1, keepdim=True)], dim=-1)
+
+
+def network_digest(network: DenseResNet) -> str:
+    """SHA-256 of all that the network computes with: files whose thresholds or enrolled labels differ share it."""
+    digest = hashlib.sha256(repr(network.shape).encode())
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
+    return digest.hexdigest()
 
 
 def build_network(shape: NetworkShape, backbone_weights: Mapping[str, Tensor] | None = None) -> DenseResNet:

@@ -1,7 +1,8 @@
 """The numbers per source and label. Every one is plain interval arithmetic over the events that count.
 
 Seconds seen are those that at least one event of the label covers, less what was lost in gaps: two copies at once count
-once. What was lost could all have shown the label, so it gives the upper bound: "41.7 s seen, at most 44.1 s".
+once. What was lost could all have shown the label, so it gives the upper bound: "41.7 s seen, at most 44.1 s". So could
+every look at a feed that was dropped, for as long as a look stands for.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ Heat = NDArray[np.float64]
 class Figures:
     """One label in one source, or in all of them.
 
-    `seen_s`: at least one copy was on screen; `most_s` adds all that was lost. `alone_s`: no other label was there.
-    `copies_s` sums over the events without bridged absences, so copies at once count each. `share` and `largest_share`
-    are of the picture's area, `x`, `y` the mean centre (0 to 1), `sharpness` the mean variance of the Laplacian, all
-    weighted by time. `of_time` is the share of the watched time, `of_voice` of the seconds that all labels were seen,
-    `of_area` of their seconds weighted by size. `longest_s` is the longest stretch on screen. `heat`: `(9, 16)`, in
+    `seen_s`: at least one copy was on screen; `most_s` adds all that was lost or dropped. `alone_s`: no other label was
+    there. `copies_s` sums over the events without bridged absences, so copies at once count each. `share` and
+    `largest_share` are of the picture's area, `x`, `y` the mean centre (0 to 1), `sharpness` the mean variance of the
+    Laplacian, all weighted by time. `of_time` is the share of the watched time, `of_voice` of the seconds that all
+    labels were seen, `of_area` of their seconds weighted by size. `longest_s` is the longest stretch on screen. `heat`:
+    `(9, 16)`, in
     seconds. What no event told is None.
     """
 
@@ -59,19 +61,27 @@ class Figures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceReport:
-    """One source of one log. `window` is what was read, `lost` what of it nobody saw, `watched_s` the rest."""
+    """One source of one log. `window` is what was read, `lost` what of it nobody saw, `watched_s` the rest.
+
+    `dropped_s`: how much of that the looks stand for that nobody had time for; the log does not say when they were.
+    """
 
     log: Log
     source: LoggedSource
     window: Interval
     lost: tuple[Interval, ...]
     watched_s: float
+    dropped_s: float
     labels: tuple[Figures, ...]
 
     @property
     def lost_s(self) -> float:
         """Seconds in which frames were lost."""
         return total(self.lost)
+
+    def most_s(self, seen_s: float) -> float:
+        """How long something may have been seen that was seen for `seen_s`."""
+        return seen_s + self.lost_s + min(self.dropped_s, max(0.0, self.watched_s - seen_s))
 
 
 def report_sources(logs: Iterable[Log]) -> list[SourceReport]:
@@ -85,19 +95,20 @@ def totals(reports: Sequence[SourceReport]) -> list[Figures]:
     for report in reports:
         for figures in report.labels:
             by_label.setdefault(figures.label, []).append((report, figures))
-    lost_s = sum(report.lost_s for report in reports)
     watched_s = sum(report.watched_s for report in reports)
     found = []
     for label, pairs in by_label.items():
         events = tuple(event for _, figures in pairs for event in figures.events)
         seen_s = sum(figures.seen_s for _, figures in pairs)
+        shown_in = {id(report) for report, _ in pairs}
+        unseen_s = sum(report.most_s(0.0) for report in reports if id(report) not in shown_in)
         found.append(
             _figures(
                 label,
                 events,
                 seen=(),
                 seen_s=seen_s,
-                most_s=seen_s + lost_s,
+                most_s=sum(figures.most_s for _, figures in pairs) + unseen_s,
                 alone_s=sum(figures.alone_s for _, figures in pairs),
                 longest_s=max(figures.longest_s for _, figures in pairs),
                 watched_s=watched_s,
@@ -121,6 +132,8 @@ def _source_report(log: Log, source: LoggedSource) -> SourceReport:
     window = _window(source, events, gaps)
     lost = lost_intervals(source, gaps, window)
     watched_s = total([window]) - total(lost)
+    dropped = max(source.dropped, sum(event.evidence.drops for event in events if event.evidence is not None))
+    report = SourceReport(log, source, window, tuple(lost), watched_s, dropped * (source.look_s or 0.0), ())
     groups: dict[str, list[LoggedEvent]] = {}
     for event in events:
         groups.setdefault(event.label or "", []).append(event)
@@ -135,14 +148,14 @@ def _source_report(log: Log, source: LoggedSource) -> SourceReport:
                 tuple(sorted(group, key=lambda event: (event.start_s, event.event_id))),
                 seen=tuple(seen),
                 seen_s=total(seen),
-                most_s=total(seen) + total(lost),
+                most_s=report.most_s(total(seen)),
                 alone_s=total(difference(seen, others)),
                 longest_s=max((end_s - start_s for start_s, end_s in seen), default=0.0),
                 watched_s=watched_s,
                 heat=heat_map(group),
             )
         )
-    return SourceReport(log, source, window, tuple(lost), watched_s, tuple(_with_voice(found)))
+    return replace(report, labels=tuple(_with_voice(found)))
 
 
 def _window(source: LoggedSource, events: Sequence[LoggedEvent], gaps: Sequence[LoggedGap]) -> Interval:

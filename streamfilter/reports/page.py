@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
-from pathlib import PurePath
 
 from streamfilter.annotate.palette import colors_of
-from streamfilter.eventlog import LoggedEvent, shown
+from streamfilter.eventlog import LoggedEvent, short_names, shown
 from streamfilter.reports.charts import PATTERN, clock, heat_picture, scale_labels, timeline
 from streamfilter.reports.figures import Figures, SourceReport, totals
 from streamfilter.reports.rates import RateCard
@@ -62,8 +61,13 @@ def text(value: str, most: int = 200) -> str:
 
 
 def seconds(value: float) -> str:
-    """A length: seconds below ten minutes, else a clock."""
-    return f"{value:.1f} s" if value < 600 else clock(value)
+    """A length: `41.7 s`, from ten minutes on `13 min 37 s` or `2 h 05 min 00 s`."""
+    if value < 599.95:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min {rest:02d} s"
 
 
 def seen_text(figures: Figures) -> str:
@@ -88,6 +92,9 @@ def _head(reports: Sequence[SourceReport], overall: Sequence[Figures]) -> str:
     parts = [f"{len(reports)} {'source' if len(reports) == 1 else 'sources'}", f"{seconds(watched)} watched"]
     if lost > 0:
         parts.append(f"{seconds(lost)} lost")
+    dropped = sum(report.dropped_s for report in reports)
+    if dropped > 0:
+        parts.append(f"looks worth {seconds(dropped)} dropped")
     parts.append(f"{sum(figures.appearances for figures in overall)} appearances of {len(overall)} labels")
     return f"<header><h1>Logos on screen</h1><p>{escape(', '.join(parts))}</p></header>"
 
@@ -105,10 +112,10 @@ def _overall(overall: Sequence[Figures], reports: Sequence[SourceReport], contex
 
 
 def _targets_of(label: str, reports: Sequence[SourceReport]) -> list[tuple[str, str]]:
-    """Anchor and name of every place on the page that lists events of a label."""
+    """Anchor and short name of every place on the page that lists events of a label."""
     return [
-        (f"s{s}l{n}", report.source.name)
-        for s, report in enumerate(reports)
+        (f"s{s}l{n}", short)
+        for s, (report, short) in enumerate(zip(reports, short_names([r.source.name for r in reports]), strict=True))
         for n, figures in enumerate(report.labels)
         if figures.label == label
     ]
@@ -124,7 +131,7 @@ def _overall_row(figures: Figures, places: Sequence[tuple[str, str]], context: _
     links += [f'<td><a href="#{first}">{cell}</a></td>' for cell in (percent(figures.share), _sharp(figures))]
     if context.rates is not None:
         links.append(f'<td><a href="#{first}">{_money(figures, context.rates)}</a></td>')
-    others = "".join(f' <a href="#{anchor}">{text(PurePath(name).name, 40)}</a>' for anchor, name in places[:20])
+    others = "".join(f' <a href="#{anchor}">{text(name, 60)}</a>' for anchor, name in places[:20])
     where = f'<div class="where">{others}</div>' if len(places) > 1 else ""
     return f'<tr><th scope="row">{_chip(figures.label, context)}{where}</th>{"".join(links)}</tr>'
 
@@ -135,6 +142,8 @@ def _source(number: int, report: SourceReport, targets: Sequence[Target], contex
         facts.append(
             f"{seconds(report.lost_s)} lost in {len(report.lost)} {'gap' if len(report.lost) == 1 else 'gaps'}"
         )
+    if report.dropped_s > 0:
+        facts.append(f"looks worth {seconds(report.dropped_s)} dropped")
     if report.source.error:
         told = "failed" if report.source.state == "failed" else "last fault"
         facts.append(f"{told}: {report.source.error}")
@@ -169,10 +178,12 @@ def _label(anchor: str, figures: Figures, context: _Context) -> str:
     if context.rates is not None:
         facts.append(("worth", _money(figures, context.rates)))
     rows = "".join(f'<dt>{name}</dt><dd><a href="#{anchor}e">{value}</a></dd>' for name, value in facts)
+    most = float(figures.heat.max())
+    told = f"where on the picture, {seconds(most)} at most" if most > 0 else "no tracks in the log"
     picture = heat_picture(figures.heat, context.colors[figures.label], figures.label)
     return (
         f'<article id="{anchor}"><h3>{_chip(figures.label, context)}</h3><div class="two"><dl>{rows}</dl>'
-        f"<figure>{picture}<figcaption>where on the picture</figcaption></figure></div>"
+        f"<figure>{picture}<figcaption>{told}</figcaption></figure></div>"
         f"{_events(anchor, figures.events, context)}</article>"
     )
 
@@ -210,7 +221,7 @@ def _target(checked: Checked, number: int, report: SourceReport) -> str:
     seen = f"{percent(checked.share)} of {clock(checked.window[0])} to {clock(checked.window[1])}"
     if known is not None:
         seen = f'<a href="#s{number}l{known}">{seen}</a>'
-    bound = f", at most {seconds(checked.most_s)}" if checked.lost_s > 0 else ""
+    bound = f", at most {seconds(checked.most_s)}" if checked.most_s - checked.seen_s >= 0.05 else ""
     absent = f"<details><summary>{len(checked.absent)} absences</summary><ul>{spans}</ul></details>" if spans else ""
     told = f"<b>{text(target.label)}</b>: wanted in {percent(target.share)}, seen in {seen}"
     return (
@@ -237,7 +248,7 @@ def _notes() -> str:
     return (
         "<footer><h2>How to read it</h2><ul>"
         "<li><b>seen</b>: time that at least one appearance covers, copies at once counted once, less what was lost. "
-        "<b>at most</b>: what was lost could all have shown it.</li>"
+        "<b>at most</b>: what was lost could all have shown it, and so could looks at a feed that were dropped.</li>"
         "<li><b>alone</b>: seen while no other label was. <b>of the time</b>: of what was read less what was lost.</li>"
         "<li><b>share of voice</b>: of the seconds of all labels together; by size, each second counts with the share "
         "of the picture that the logo filled.</li>"

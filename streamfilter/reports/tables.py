@@ -44,6 +44,7 @@ def _source(report: SourceReport, targets: Sequence[Target], rates: RateCard | N
         "window": [_rounded(edge, 6) for edge in report.window],
         "watched_s": _rounded(report.watched_s, 6),
         "lost_s": _rounded(report.lost_s, 6),
+        "dropped_s": _rounded(report.dropped_s, 6),
         "lost": [[_rounded(edge, 6) for edge in pair] for pair in report.lost],
         "labels": [_label(figures, rates) for figures in report.labels],
         "targets": [_checked(check_target(target, report)) for target in targets],

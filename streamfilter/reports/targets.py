@@ -32,7 +32,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A target in one source. `absent`: when the label was not seen and could have been; `lost_s` of it nobody saw."""
+    """A target in one source. `absent`: when the label was not seen and could have been; `lost_s` of it nobody saw.
+
+    `most_s`: had it been there in all that was lost or dropped.
+    """
 
     target: Target
     window: Interval
@@ -71,7 +74,8 @@ def check_target(target: Target, report: SourceReport) -> Checked:
     seen_s = total(intersection(seen, [window]))
     unread = difference([window], [report.window])
     lost = intersection([*report.lost, *unread], [window])
-    most_s = seen_s + total(lost)
+    watched_s = window[1] - window[0] - total(lost)
+    most_s = seen_s + total(lost) + min(report.dropped_s, max(0.0, watched_s - seen_s))
     wanted_s = target.share * (window[1] - window[0])
     absent = tuple(difference([window], seen))
     if seen_s >= wanted_s - 1e-6:

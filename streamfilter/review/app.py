@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,10 +18,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from streamfilter.annotate.palette import OKABE_ITO, colors_of
+from streamfilter.annotate.palette import PALETTE
 from streamfilter.console import reason_text
 from streamfilter.errors import StreamFilterError
-from streamfilter.eventlog import Decision, LoggedEvent, shown
+from streamfilter.eventlog import Decision, LoggedEvent, short_names, shown
 from streamfilter.likeness import clusters, decode_likeness
 from streamfilter.review.decisions import STATES, Change, Decisions, Standing
 from streamfilter.review.evidence import evidence_words
@@ -30,6 +31,7 @@ from streamfilter.review.library import Library, LibrarySource, columns
 from streamfilter.review.pictures import Pictures
 from streamfilter.review.pieces import Pieces
 from streamfilter.review.videos import Video, Videos
+from streamfilter.source.frametimes import REACH_S, frame_times
 from streamfilter.types import Box
 
 MOST_BYTES = 16 << 20
@@ -71,6 +73,7 @@ def make_app(review: Review) -> Starlette:
         "/api/event/{key}": event_facts,
         "/thumb/{key}": thumbnail,
         "/frame/{source:int}": frame,
+        "/api/frames/{source:int}": frames,
         "/video/{source:int}": video,
         "/piece/{source:int}": piece,
     }
@@ -123,7 +126,9 @@ async def _page(files: Mapping[str, bytes], name: str | None, request: Request) 
 def library_facts(review: Review, request: Request) -> Response:
     """What there is to review, but for the events: sources, labels, colours."""
     library, labels = review.library, ("", *review.library.labels)
-    colors = {label: _hex(color) for label, color in colors_of(library.labels).items()}
+    palette = [_hex(color) for color in PALETTE]
+    colors = {label: palette[n % len(palette)] for n, label in enumerate(_by_frequency(library))}
+    shorts = _shorts(library)
     return _json(
         {
             "library": library.key,
@@ -132,8 +137,10 @@ def library_facts(review: Review, request: Request) -> Response:
             "collects": review.data is not None,
             "labels": labels,
             "colors": [colors.get(label, UNKNOWN_COLOR) for label in labels],
-            "spare_colors": [_hex(color) for color in OKABE_ITO],
-            "sources": [_source(review, number, source) for number, source in enumerate(library.sources)],
+            "spare_colors": palette,
+            "sources": [
+                _source(review, number, source, shorts[number]) for number, source in enumerate(library.sources)
+            ],
         }
     )
 
@@ -187,6 +194,12 @@ def frame(review: Review, request: Request) -> Response:
     """The picture of a source at a time."""
     time_s = _seconds(request, "t")
     return _jpeg(review.pictures.frame(_file(_video(review, request)), time_s))
+
+
+def frames(review: Review, request: Request) -> Response:
+    """When the frames around a time are shown, in seconds."""
+    time_s = _seconds(request, "t")
+    return _json({"reach_s": REACH_S, "times": frame_times(_file(_video(review, request)), time_s)})
 
 
 def video(review: Review, request: Request) -> Response:
@@ -271,13 +284,30 @@ def _can_be_label(label: str) -> bool:
     return is_line and is_text and 0 < len(label) <= MOST_LABEL and label == label.strip()
 
 
-def _source(review: Review, number: int, source: LibrarySource) -> dict[str, Any]:
+def _by_frequency(library: Library) -> list[str]:
+    """All labels, those with the most events first: they get the colours that are told apart best."""
+    counts = Counter(entry.event.logged_label for entry in library.entries)
+    return sorted(library.labels, key=lambda label: (-counts[label], label))
+
+
+def _shorts(library: Library) -> list[str]:
+    """A short name for each source; where several logs speak of one file, with the name of the log."""
+    names = [source.facts.name for source in library.sources]
+    times = Counter(names)
+    logs = short_names([str(path) for path in library.paths])
+    return [
+        short if times[source.facts.name] == 1 else f"{short} ({logs[source.log]})"
+        for short, source in zip(short_names(names), library.sources, strict=True)
+    ]
+
+
+def _source(review: Review, number: int, source: LibrarySource, short: str) -> dict[str, Any]:
     facts = source.facts
     clip = review.videos.of(facts)
     return {
         "number": number,
         "name": facts.name,
-        "short": facts.name.replace("\\", "/").rpartition("/")[2] or facts.name,
+        "short": short,
         "width": facts.width,
         "height": facts.height,
         "duration_s": facts.duration_s if facts.duration_s is not None else facts.end_s,

@@ -99,7 +99,7 @@ class FileSource:
         return iter(self._frames)
 
     def _read(self) -> Generator[Frame | Gap]:
-        watch = LossWatch(self._reading, keyframes_only=self._keyframes_only)
+        watch = LossWatch(self._reading)
         pace = Pace(self._name, self._config.limits)
         for item, moment in self._placed(watch):
             if self._config.end_s is not None and moment.time_s >= self._config.end_s:

@@ -23,9 +23,8 @@ _MOST_NOTES = 50
 class LossWatch:
     """Follows the frames of one reading and tells of the gaps between them."""
 
-    def __init__(self, reading: Reading, *, keyframes_only: bool) -> None:
+    def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        self._keyframes_only = keyframes_only
         self._step_s = float(reading.step * reading.time_base)
         self._last: Moment | None = None
         self._size = (reading.first.frame.width, reading.first.frame.height)
@@ -45,7 +44,7 @@ class LossWatch:
         lost_from_s = self._lost_beginning_s() if last is None else last.end_s
         if lost_from_s is None or moment.time_s - lost_from_s <= _HOLE_FRAMES * self._step_s:
             return []
-        if last is not None and not (item.errors if self._keyframes_only else self._damage):
+        if last is not None and not (item.errors if self._reading.leaves_out else self._damage):
             return []
         self._damage = 0
         return [Gap(lost_from_s, moment.time_s, "decode_error")]
@@ -63,7 +62,7 @@ class LossWatch:
             return
         reached_s = self._last.end_s
         packets_end_s = self._packets_end_s()
-        if packets_end_s - reached_s > _HOLE_FRAMES * self._step_s and not self._keyframes_only:
+        if packets_end_s - reached_s > _HOLE_FRAMES * self._step_s and not self._reading.leaves_out:
             yield Gap(reached_s, packets_end_s, "decode_error")
         reached_s = max(reached_s, packets_end_s)
         end_s, is_own = declared_end(self._reading.container, self._reading.stream)
@@ -78,7 +77,7 @@ class LossWatch:
     def _lost_beginning_s(self) -> float | None:
         """When the first packet would have been shown, None when it was or when reading did not begin there."""
         first = self._reading.decoder.first_pts
-        if first is None or self._keyframes_only or not self._reading.is_whole:
+        if first is None or self._reading.leaves_out or not self._reading.is_whole:
             return None
         return self._reading.clock.seconds(first)
 

@@ -35,6 +35,11 @@ class Decoded:
     is_after_loss: bool
 
 
+def has_own_times(container: InputContainer) -> bool:
+    """Whether a container says when each picture is shown, so that some may be left out."""
+    return container.format.name != "avi"
+
+
 class PacketDecoder:
     """Decodes one stream of an open container, which its opener closes.
 
@@ -51,7 +56,7 @@ class PacketDecoder:
         self._in_vain = 0
         # AVI knows no PTS, and what FFmpeg makes up for it is wrong beside B-frames. But pictures are shown at the same
         # times at which they are decoded, only in another order: the earliest time left is the next frame's.
-        self._has_pts = container.format.name != "avi"
+        self._has_pts = has_own_times(container)
         self._decode_times: list[int] = []
         self._keys_only = stream.codec_context.skip_frame == "NONKEY"
         self.first_pts: int | None = None

@@ -17,7 +17,7 @@ from streamfilter.errors import SourceError
 from streamfilter.source.clock import StreamClock
 from streamfilter.source.deinterlacing import deinterlaced
 from streamfilter.source.opening import container_start, declared_end, open_container, video_stream
-from streamfilter.source.packets import Decoded, PacketDecoder
+from streamfilter.source.packets import Decoded, PacketDecoder, has_own_times
 from streamfilter.stages import SourceCounts
 
 # A seek may land on a key frame that is too late; each try begins further back, the last at the beginning.
@@ -33,7 +33,7 @@ class Reading:
     """One pass over a container, which its owner closes. `step` is a frame's usual duration in time base units.
 
     `first` is the first of `items`; `probed_size` is what the container said before anything was decoded; `is_whole`
-    is False when the beginning was skipped by a seek.
+    is False when the beginning was skipped by a seek. `leaves_out`: the decoder leaves frames out on purpose.
     """
 
     container: InputContainer
@@ -49,6 +49,7 @@ class Reading:
     first: Decoded
     items: Iterator[Decoded]
     is_whole: bool
+    leaves_out: bool
 
 
 def begin_reading(name: str, config: SourceConfig, *, keyframes_only: bool) -> Reading:
@@ -97,7 +98,7 @@ def _prepare(
     stream = video_stream(container, name, config.limits)
     probed_size = (stream.codec_context.width, stream.codec_context.height)
     check_size(name, probed_size, max_pixels=config.max_pixels)
-    _set_up_decoder(stream, config, keyframes_only=keyframes_only)
+    _set_up_decoder(container, stream, config, keyframes_only=keyframes_only)
     start = container_start(container)
     time_base = stream.time_base or Fraction(1, 1_000_000)
     if seek_s is not None and not _seek(container, stream, Fraction(seek_s) + start):
@@ -126,10 +127,13 @@ def _prepare(
         first=first,
         items=chain([first], items),
         is_whole=seek_s is None,
+        leaves_out=stream.codec_context.skip_frame in ("NONKEY", "NONREF"),
     )
 
 
-def _set_up_decoder(stream: VideoStream, config: SourceConfig, *, keyframes_only: bool) -> None:
+def _set_up_decoder(
+    container: InputContainer, stream: VideoStream, config: SourceConfig, *, keyframes_only: bool
+) -> None:
     codec = stream.codec_context
     # Threads over slices, never over frames: those change what a damaged file decodes to, and lose its last frames.
     codec.thread_type = ThreadType.SLICE
@@ -139,6 +143,8 @@ def _set_up_decoder(stream: VideoStream, config: SourceConfig, *, keyframes_only
     codec.thread_count = 1 if alone else max(2, config.threads or _SLICE_THREADS)
     if keyframes_only:
         codec.skip_frame = "NONKEY"
+    elif config.discard == "nonref" and has_own_times(container):
+        codec.skip_frame = "NONREF"
 
 
 def _seek(container: InputContainer, stream: VideoStream, target: Fraction) -> bool:

@@ -30,9 +30,10 @@ GROWTH, SHIFT = (0.87, 1.25), 0.08
 PIECES, LONGEST_PIECE = (0.25, 1.0), 2.25
 """Close-ups that show no mark: the root of their area as a share of the picture's shorter side, their longest shape."""
 
-FAR_GROWTH, FAR_SHIFT = (0.6, 1.7), 0.3
-"""The same of a close-up that teaches where the box should have been."""
-OFF_PER_PICTURE = 2
+OFF_SIZE, OFF_SHAPE, OFF_SHIFT = (0.3, 1.7), 1.4, 0.25
+"""Close-ups that teach where the box should have been: how many times larger than it they are, how many times wider or
+narrower than its shape, and how far the smaller of the two reaches out of the larger, as a share of itself."""
+OFF_PER_PICTURE = 4
 """How many of these there are of a picture with boxes."""
 
 
@@ -127,7 +128,7 @@ def _off(picture: Pixels, boxes: Sequence[Box], rng: np.random.Generator) -> Ite
     size = np.tile([picture.shape[1], picture.shape[0]], 2)
     for number in rng.integers(len(boxes), size=OFF_PER_PICTURE) if boxes else ():
         box = boxes[int(number)]
-        place = _near(box, rng, growth=FAR_GROWTH, shift=FAR_SHIFT)
+        place = _elsewhere(box, rng)
         wanted = np.array([[box.x, box.y, box.width, box.height]]) * size
         yield _CloseUp(cut_out(picture, place, SIDE), moves=moves_to(place[None] * size, wanted)[0])
 
@@ -136,13 +137,21 @@ def _some(boxes: Sequence[Box], rng: np.random.Generator) -> list[Box]:
     return [boxes[int(i)] for i in rng.integers(len(boxes), size=PER_PICTURE)] if boxes else []
 
 
-def _near(
-    box: Box, rng: np.random.Generator, *, growth: tuple[float, float] = GROWTH, shift: float = SHIFT
-) -> NDArray[np.float64]:
+def _near(box: Box, rng: np.random.Generator) -> NDArray[np.float64]:
     """The box, not quite, as x, y, width, height."""
     size = np.array([box.width, box.height])
-    grown = size * rng.uniform(*growth, 2)
-    middle = np.array(box.center) + rng.uniform(-shift, shift, 2) * size
+    grown = size * rng.uniform(*GROWTH, 2)
+    middle = np.array(box.center) + rng.uniform(-SHIFT, SHIFT, 2) * size
+    return np.concatenate([middle - grown / 2, grown])
+
+
+def _elsewhere(box: Box, rng: np.random.Generator) -> NDArray[np.float64]:
+    """A part of the box, or more than it: what the dense pass may take for it."""
+    size = np.array([box.width, box.height])
+    stretch = OFF_SHAPE ** (rng.uniform(-1, 1) / 2)
+    grown = size * np.exp(rng.uniform(*np.log(OFF_SIZE))) * (stretch, 1 / stretch)
+    slack = np.abs(size - grown) / 2 + OFF_SHIFT * np.minimum(size, grown)
+    middle = np.array(box.center) + rng.uniform(-1, 1, 2) * slack
     return np.concatenate([middle - grown / 2, grown])
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfilter.buffering import prefetch
+from streamfilter.buffering import batched, prefetch
 from streamfilter.classifier.closer import CloserLook, cut_out
 from streamfilter.classifier.proposals import Proposals, Proposer, fit_size
 from streamfilter.classifier.runtimes import Runtime
@@ -29,6 +29,8 @@ SIDE = 160
 """Pixels to which a candidate is enlarged: 224 was hardly better at twice the cost."""
 SAME_IOU, OTHER_IOU = 0.5, 0.2
 """A proposal that overlaps a logo this much shows it; one that overlaps every logo less shows none."""
+TOGETHER = 4
+"""Scenes that are looked at together, so that all cores have one."""
 SURE = 0.5
 """Probability from which on the likeliest proposal in a picture whose logo is not boxed counts as that logo."""
 
@@ -55,6 +57,9 @@ class Spots:
         return replace(self, features=replace(self.features, logits=logits))
 
 
+_Read = tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float32]]
+
+
 class Spotter:
     """Looks at scenes as the classifier will look at frames, with nothing left out for being unlikely."""
 
@@ -65,6 +70,8 @@ class Spotter:
         self._runtime = runtime or frozen_runtime(network, compute)
         self._proposer = Proposer(network, ClassifierConfig(), floor=0.0, places=True)
         self._closer: CloserLook | None = None
+        # Pictures of several sizes can pass together on a CPU only.
+        self._together = TOGETHER if compute.device.type == "cpu" else 1
 
     def with_closer(self, early: Closer | None) -> Spotter:
         """One that reads boxes where this closer look finds them to fit better."""
@@ -76,11 +83,11 @@ class Spotter:
     def spot(self, compose: Compose, seeds: Sequence[int], *, advance: Callable[[float], None]) -> Spots:
         """Spots in the scenes of these seeds, at least one."""
         assert len(seeds), "spot needs at least one scene"
-        parts = []
+        parts: list[Spots] = []
         with prefetch((compose(seed) for seed in seeds), 8) as scenes:
-            for number, scene in enumerate(scenes):
-                parts.append(self._look(scene, np.random.default_rng(number)))
-                advance(1.0)
+            for some in batched(scenes, self._together):
+                parts += self._look(some, first=len(parts))
+                advance(float(len(some)))
         return join_spots(parts)
 
     def find(self, picture: Pixels, label: int) -> list[Box]:
@@ -105,10 +112,19 @@ class Spotter:
     def _width(self) -> int:
         return 2 * self._network.middle
 
-    def _look(self, scene: Scene, rng: np.random.Generator) -> Spots:
-        found = self._proposer.propose(*self._runtime.dense([scene.pixels]))
+    def _look(self, scenes: Sequence[Scene], *, first: int) -> list[Spots]:
+        """Spots of each scene; `first` is the number of the first, from which all that is random follows."""
+        pictures = [scene.pixels for scene in scenes]
+        found = [self._proposer.propose(output) for output in self._runtime.dense(pictures)]
+        read = self._read(found, pictures)
+        return [
+            self._spots(*one, np.random.default_rng(first + number))
+            for number, one in enumerate(zip(scenes, found, read, strict=True))
+        ]
+
+    def _spots(self, scene: Scene, found: Proposals, read: _Read, rng: np.random.Generator) -> Spots:
+        rows, boxes, close = read
         true_boxes, labels = _true_boxes(scene.facts, rng)
-        rows, boxes, close = self._read(found, scene.pixels)
         return Spots(
             facts=(scene.facts,),
             scene=np.zeros(len(rows), np.int64),
@@ -119,15 +135,16 @@ class Spotter:
             true_labels=labels,
         )
 
-    def _read(
-        self, found: Proposals, picture: Pixels
-    ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float32]]:
-        """Which proposals are read, where, and what is seen there."""
+    def _read(self, found: Sequence[Proposals], pictures: Sequence[Pixels]) -> list[_Read]:
+        """Of each picture which proposals are read, where, and what is seen there."""
         if self._closer is None:
-            close, _ = self.close([cut_out(picture, box, SIDE) for box in found.boxes])
-            return np.arange(len(found.boxes)), found.boxes, close
-        (seen,) = self._closer.look([found.features.logits], [picture], [found.boxes])
-        return seen.rows, seen.boxes, seen.features
+            cuts = [[cut_out(p, box, SIDE) for box in own.boxes] for own, p in zip(found, pictures, strict=True)]
+            return [
+                (np.arange(len(own.boxes)), own.boxes, self.close(some)[0])
+                for own, some in zip(found, cuts, strict=True)
+            ]
+        looked = self._closer.look([own.features.logits for own in found], pictures, [own.boxes for own in found])
+        return [(seen.rows, seen.boxes, seen.features) for seen in looked]
 
 
 def spot_labels(spots: Spots) -> NDArray[np.int64]:

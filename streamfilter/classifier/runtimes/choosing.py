@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 
@@ -17,13 +16,14 @@ from streamfilter.config import ClassifierConfig
 from streamfilter.errors import ModelError
 from streamfilter.machine import cores
 from streamfilter.model import Model
-from streamfilter.model.device import Compute
+from streamfilter.model.device import Compute, has_int8
+from streamfilter.model.int8 import Int8
 
 _PACKAGES = {"openvino": ("openvino", "onnx"), "onnx": ("onnxruntime", "onnx")}
 """What has to be installed for a runtime."""
 _EXTRAS = {"openvino": "cpu", "onnx": "onnx"}
 """The extra of streamfilter that installs it."""
-_PRECISIONS = {"openvino": ("auto", "float32", "bfloat16"), "onnx": ("auto", "float32")}
+_PRECISIONS = {"openvino": ("auto", "float32", "bfloat16", "int8"), "onnx": ("auto", "float32", "int8")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,28 @@ def choose_runtime(model: Model, config: ClassifierConfig, compute: Compute, *, 
     else:
         kind, why = wanted, "asked for"
         _check(kind, config, compute, perturbs=perturbs)
-    return Choice(_make(kind, model, config, compute), why)
+    int8 = _int8(kind, model, config)
+    return Choice(_make(kind, model, config, compute, int8), why if int8 is None else f"{why}; {_measured(int8)}")
+
+
+def _int8(kind: str, model: Model, config: ClassifierConfig) -> Int8 | None:
+    """How the network runs in int8, where it is to; `auto`: where it was measured and this CPU is made for it."""
+    if config.precision == "int8":
+        if kind == "torch":
+            raise ModelError(
+                "precision int8 needs OpenVINO or ONNX Runtime, not PyTorch: pip install 'streamfilter[cpu]'"
+            )
+        if model.int8 is None:
+            raise ModelError(
+                "precision int8: the model file has not been measured in it; "
+                "`streamfilter export MODEL --to model --int8 --calibrate DIR --out FILE` does that"
+            )
+        return model.int8
+    return model.int8 if config.precision == "auto" and kind == "openvino" and has_int8() else None
+
+
+def _measured(int8: Int8) -> str:
+    return f"int8 decided {int8.agreement:.2%} of {int8.pictures} pictures as float32 does"
 
 
 def _against_openvino(model: Model, compute: Compute, *, perturbs: bool) -> str | None:
@@ -81,15 +102,20 @@ def _check(kind: str, config: ClassifierConfig, compute: Compute, *, perturbs: b
         )
 
 
-def _make(kind: str, model: Model, config: ClassifierConfig, compute: Compute) -> Runtime:
+def _make(kind: str, model: Model, config: ClassifierConfig, compute: Compute, int8: Int8 | None) -> Runtime:
     cut = model.closer.cut if model.closer is not None else "box"
     if kind == "torch":
         return TorchRuntime(model.network, compute, cut)
-    read = partial(as_onnx, model.network, cut=cut, keep=bool(model.digest))
+
+    def read(name: str) -> bytes:
+        scales = None if int8 is None else int8.scales.get(name)
+        return as_onnx(model.network, name, cut=cut, keep=bool(model.digest), scales=scales)
+
     threads = config.threads or cores()
     if kind == "openvino":
-        return OpenVinoRuntime(read, dtype=compute.dtype, threads=threads)
-    return OnnxRuntime(read, device=compute.device, threads=threads)
+        dtype = compute.dtype if int8 is None else torch.float32  # as it was measured
+        return OpenVinoRuntime(read, dtype=dtype, threads=threads, int8=int8 is not None)
+    return OnnxRuntime(read, device=compute.device, threads=threads, int8=int8 is not None)
 
 
 def not_installed(kind: str) -> ModelError:

@@ -21,7 +21,8 @@ FACTS = "network.json"
 def export_network(model: Model, folder: Path, form: str) -> list[Path]:
     """Write the passes into `folder` as `onnx` (`.onnx`) or `openvino` (`.xml` and `.bin`), and `FACTS` beside them.
 
-    Returns the files. Raises `ModelError` where a package is missing, `SinkError` when they cannot be written.
+    They are in int8 where the model has that. Returns the files. Raises `ModelError` where a package is missing,
+    `SinkError` when they cannot be written.
     """
     kind = "openvino" if form == "openvino" else "onnx"
     if not is_installed(kind):
@@ -40,7 +41,8 @@ def export_network(model: Model, folder: Path, form: str) -> list[Path]:
 
 def _write(model: Model, folder: Path, name: str, form: str) -> Iterator[Path]:
     cut = model.closer.cut if model.closer is not None else "box"
-    content = as_onnx(model.network, name, cut=cut, keep=False)
+    scales = model.int8.scales.get(name) if model.int8 is not None else None
+    content = as_onnx(model.network, name, cut=cut, keep=False, scales=scales)
     if form == "onnx":
         path = folder / f"{name}.onnx"
         write_file(path, content)
@@ -60,5 +62,6 @@ def _facts(model: Model, files: list[Path], names: tuple[str, ...]) -> dict[str,
         "outputs": {name: list(OUTPUTS[name]) for name in names},
         "labels": list(model.labels),
         "short_side": model.short_side,
+        "int8": sorted(model.int8.scales) if model.int8 is not None else [],
         "close_side": model.closer.side if model.closer is not None else None,
     }

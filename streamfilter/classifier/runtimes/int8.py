@@ -73,6 +73,14 @@ class _Quantiser:
         self._graph.ClearField("node")
         for node in nodes:
             self._graph.node.extend(self._changed(node))
+        self._drop_unread()
+
+    def _drop_unread(self) -> None:
+        """The float weights that nothing reads any more."""
+        read = {name for node in self._graph.node for name in node.input}
+        kept = [one for one in self._graph.initializer if one.name in read]
+        self._graph.ClearField("initializer")
+        self._graph.initializer.extend(kept)
 
     def _changed(self, node: NodeProto) -> Iterator[NodeProto]:
         if node.op_type == "Conv" and node.input[0] in self._scales:

@@ -1,7 +1,7 @@
-"""One caller of a runtime at a time, and none once the program ends.
+"""One caller at a time of what runs a network, and none once the program ends.
 
-The libraries that run networks write into memory that belongs to the runtime: two threads in it at once corrupt the
-heap. And a thread that is still in one of them while the interpreter ends takes the whole process down with an abort.
+OpenVINO writes into memory that belongs to the runtime: two threads in it at once corrupt the heap. And a thread that
+is still in OpenVINO, or in PyTorch, while the interpreter ends takes the whole process down with an abort.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._process = os.getpid()
         weakref.finalize(self, self._lock.acquire, timeout=PATIENCE_S)
 

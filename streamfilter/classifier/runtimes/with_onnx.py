@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 
 from streamfilter.classifier.runtimes.conversion import INPUT
-from streamfilter.classifier.runtimes.turns import Turns
 from streamfilter.errors import ModelError
 from streamfilter.model.network import DenseOutput
 from streamfilter.types import Pixels
@@ -25,15 +24,17 @@ _PROVIDERS = {
 class OnnxRuntime:
     """See `base.Runtime`. Pictures pass one by one.
 
-    `read` gives a pass as ONNX. `device` is `cpu`, `cuda` or `cuda:N`; on CUDA the TensorRT and CUDA providers of
-    `onnxruntime-gpu` are asked for. Raises `ModelError` where the installed package has no provider for the device.
+    `read` gives a pass as ONNX, `int8`: with its convolutions in int8. `device` is `cpu`, `cuda` or `cuda:N`; on CUDA
+    the TensorRT and CUDA providers of `onnxruntime-gpu` are asked for. Raises `ModelError` where the installed package
+    has no provider for the device.
     """
 
-    def __init__(self, read: Callable[[str], bytes], *, device: torch.device, threads: int) -> None:
+    def __init__(self, read: Callable[[str], bytes], *, device: torch.device, threads: int, int8: bool = False) -> None:
         import onnxruntime
 
         self._onnxruntime = onnxruntime
         self._read, self._device, self._threads = read, device, threads
+        self._arithmetic = "int8" if int8 else "float32"
         there = onnxruntime.get_available_providers()
         self._providers = [provider for provider in _PROVIDERS[device.type] if provider in there]
         if not self._providers:
@@ -42,13 +43,12 @@ class OnnxRuntime:
                 "install onnxruntime-gpu, or use --device cpu"
             )
         self._sessions: dict[str, Any] = {}
-        self._turns = Turns()
 
     @property
     def name(self) -> str:
         """Such as `onnxruntime 1.23.0 on cpu float32`."""
         how = "" if self._device.type == "cpu" else f" ({self._providers[0].removesuffix('ExecutionProvider')})"
-        return f"onnxruntime {self._onnxruntime.__version__} on {self._device} float32{how}"
+        return f"onnxruntime {self._onnxruntime.__version__} on {self._device} {self._arithmetic}{how}"
 
     def dense(self, pictures: Sequence[Pixels]) -> list[DenseOutput]:
         """See `base.Runtime`."""
@@ -61,8 +61,7 @@ class OnnxRuntime:
         return [np.concatenate([self._run("close", cut[None])[0] for cut in one]) for one in cuts]
 
     def _run(self, name: str, pictures: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        with self._turns:
-            outputs: list[NDArray[np.float32]] = self._session(name).run(None, {INPUT: np.ascontiguousarray(pictures)})
+        outputs: list[NDArray[np.float32]] = self._session(name).run(None, {INPUT: np.ascontiguousarray(pictures)})
         return outputs
 
     def _session(self, name: str) -> Any:

@@ -43,13 +43,15 @@ def import_openvino() -> Any:
 class OpenVinoRuntime:
     """See `base.Runtime`. Each picture is a request of its own; as many run side by side as there are streams.
 
-    `read` gives a pass as ONNX. `dtype` is float32 or bfloat16. `threads`: CPU threads in all.
+    `read` gives a pass as ONNX, `int8`: with its convolutions in int8. `dtype` is float32 or bfloat16. `threads`: CPU
+    threads in all.
     """
 
-    def __init__(self, read: Callable[[str], bytes], *, dtype: torch.dtype, threads: int) -> None:
+    def __init__(self, read: Callable[[str], bytes], *, dtype: torch.dtype, threads: int, int8: bool = False) -> None:
         self._openvino = import_openvino()
         self._core = self._openvino.Core()
         self._read, self._dtype, self._threads = read, dtype, threads
+        self._arithmetic = "int8" if int8 else str(dtype).removeprefix("torch.")
         self._streams = min(threads, MOST_STREAMS)
         self._requests: dict[str, list[Any]] = {}
         self._turns = Turns()
@@ -60,7 +62,7 @@ class OpenVinoRuntime:
     def name(self) -> str:
         """Such as `openvino 2026.4.1 on cpu float32`."""
         version = self._openvino.__version__.split("-")[0]
-        return f"openvino {version} on cpu {str(self._dtype).removeprefix('torch.')}"
+        return f"openvino {version} on cpu {self._arithmetic}"
 
     def dense(self, pictures: Sequence[Pixels]) -> list[DenseOutput]:
         """See `base.Runtime`."""

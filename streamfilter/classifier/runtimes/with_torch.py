@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from streamfilter.classifier.runtimes.base import close_maps
-from streamfilter.classifier.runtimes.turns import Turns
 from streamfilter.model import DenseResNet
 from streamfilter.model.closer import Cut
 from streamfilter.model.device import Compute
@@ -26,7 +25,6 @@ class TorchRuntime:
 
     def __init__(self, network: DenseResNet, compute: Compute, cut: Cut = "box") -> None:
         self._network, self._compute, self._cut = network, compute, cut
-        self._turns = Turns()
 
     @property
     def name(self) -> str:
@@ -44,18 +42,20 @@ class TorchRuntime:
 
     def close(self, cuts: Sequence[Sequence[Pixels]]) -> list[NDArray[np.float32]]:
         """See `base.Runtime`."""
-        with self._turns:
-            return [close_features(self._network, one, self._compute, self._cut) for one in cuts]
+        return [close_features(self._network, one, self._compute, self._cut) for one in cuts]
 
     def _pass(self, pictures: Sequence[Pixels]) -> DenseOutput:
-        with self._turns, torch.inference_mode(), self._compute.autocast():
+        with torch.inference_mode(), self._compute.autocast():
             output: DenseOutput = self._network(as_batch(pictures, self._compute))
         return output
 
 
 def as_batch(pictures: Sequence[Pixels], compute: Compute) -> Tensor:
     """Pictures of one size as the network takes them, `(N, 3, H, W)` float32."""
-    batch = torch.from_numpy(np.stack(pictures)).to(compute.device).permute(0, 3, 1, 2).float()
+    stacked = torch.from_numpy(np.stack(pictures))
+    if compute.device.type == "cuda":
+        stacked = stacked.pin_memory()  # from locked memory the copy need not be waited for
+    batch = stacked.to(compute.device, non_blocking=True).permute(0, 3, 1, 2).float()
     return batch.contiguous(memory_format=torch.channels_last)
 
 

@@ -15,7 +15,12 @@ export class Decisions extends EventTarget {
     this.done = this.read("done");
     this.problem = null;
     this.isSending = false;
+    this.isKept = true;
     store.addEventListener("changed", () => this.showWaiting());
+    // A tab that is closed takes its storage with it: while anything waits, the browser asks before it does.
+    window.addEventListener("beforeunload", (event) => {
+      if (this.waiting.length && (this.problem || !this.isKept)) event.preventDefault();
+    });
     this.showWaiting();
     if (this.waiting.length) this.send();
   }
@@ -116,8 +121,10 @@ export class Decisions extends EventTarget {
   write(name, value) {
     try {
       sessionStorage.setItem(`${this.key}:${name}`, JSON.stringify(value));
+      if (name === "waiting") this.isKept = true;
     } catch {
       sessionStorage.removeItem(`${this.key}:${name}`); // more than a browser keeps: it stays in memory alone
+      if (name === "waiting") this.isKept = false;
     }
   }
 }

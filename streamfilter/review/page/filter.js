@@ -20,6 +20,14 @@ export class Filter extends EventTarget {
     refill(source, "all sources", store.sources.map((one) => [one.number, fileName(one.name)]));
   }
 
+  // List everything again, in the order that was chosen.
+  clear() {
+    const { elements } = this.form, order = elements.order.value;
+    this.form.reset();
+    elements.order.value = order;
+    this.dispatchEvent(new Event("changed"));
+  }
+
   get wanted() {
     const { label, state, order, source, score_from, score_to, length_from, length_to } = this.form.elements;
     return {

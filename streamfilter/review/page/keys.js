@@ -15,7 +15,9 @@ export function listenToKeys(commandsNow) {
 }
 
 function nameOf(event) {
-  const key = event.key === " " ? "space" : event.key.toLowerCase();
+  let key = event.key === " " ? "space" : event.key.toLowerCase();
+  // On keyboards of other scripts letters are where they would be on a Latin one.
+  if (/^[^\u0000-\u024f]$/u.test(key) && /^Key[A-Z]$/.test(event.code)) key = event.code[3].toLowerCase();
   if (event.altKey) return `alt+${key}`;
   if (event.ctrlKey || event.metaKey) return `ctrl+${key}`;
   return event.shiftKey && key.length > 1 ? `shift+${key}` : key;

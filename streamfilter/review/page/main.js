@@ -43,6 +43,7 @@ class Page {
     decisions.addEventListener("refused", ({ detail }) => this.say(`not saved: ${detail}`));
     store.addEventListener("changed", () => this.refresh());
     this.inbox.addEventListener("told", ({ detail }) => this.say(detail));
+    this.inbox.addEventListener("wanted", ({ detail }) => this.goTo(detail));
     store.addEventListener("labels", () => this.filter.fill());
     $("#undo").addEventListener("click", () => this.undo());
     $("#unselect").addEventListener("click", () => list.select([]));
@@ -126,6 +127,14 @@ class Page {
     }, store.sources[store.source[row]]);
   }
 
+  // Show an event, whatever is filtered.
+  goTo(row) {
+    this.showTab("events");
+    if (this.list.moveToRow(row)) return;
+    this.filter.clear();
+    this.list.moveToRow(row);
+  }
+
   chosenInTime({ row, time, source }) {
     if (row !== null) {
       if (!this.list.moveToRow(row)) this.say("that event is not listed: the filter leaves it out");
@@ -144,6 +153,8 @@ class Page {
     const counts = store.counts(), judged = store.n - counts[OPEN];
     $("#judged").textContent = `${count(judged)} of ${count(store.n)} judged`;
     $("#progress").firstElementChild.style.width = `${store.n ? (100 * judged) / store.n : 0}%`;
+    $("#progress").setAttribute("aria-valuemax", store.n);
+    $("#progress").setAttribute("aria-valuenow", judged);
     $("#count-events").textContent = count(store.n - counts[OPEN] ? counts[OPEN] : store.n);
     $("#count-inbox").textContent = this.inbox.size ? count(this.inbox.size) : "";
     $("#undo").disabled = !decisions.canUndo;

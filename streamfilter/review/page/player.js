@@ -1,6 +1,7 @@
 // The event in its video, with the box of its track on a canvas over it. Where the browser cannot play the file, the
 // server makes a short piece that it can; `offset` is then where the piece begins.
 
+import { getJson } from "./net.js";
 import { clock, visible } from "./words.js";
 
 const LEAD_S = 2;
@@ -20,6 +21,7 @@ export class Player extends EventTarget {
     this.readout = root.querySelector("#clock");
     this.soundButton = root.querySelector("#sound");
     this.needsPieces = new Set();
+    this.known = null;
     this.shown = null;
     this.offset = 0;
     this.time = 0;
@@ -134,11 +136,30 @@ export class Player extends EventTarget {
     this.video.currentTime = Math.max(0, local);
   }
 
-  // To the middle of a frame's time, so that rounding never shows its neighbour.
-  step(frames) {
+  // To the middle of a frame's time, so that rounding never shows its neighbour. The file itself says when its frames
+  // are shown, which need not be at a fixed rate.
+  async step(frames) {
     this.video.pause();
-    const rate = this.source?.rate_hz || 25;
-    this.seek(Math.max(0, (Math.floor(this.time * rate + 1e-3) + frames + 0.5) / rate));
+    const { source } = this;
+    const known = source?.video ? await this.framesAround(this.time) : null;
+    if (source !== this.source) return;
+    const rate = source?.rate_hz || 25, times = known?.times ?? [];
+    const now = times.findLastIndex((time) => time <= this.time + 1e-4), wanted = times[now + frames];
+    if (now < 0 || wanted === undefined) return this.seek(Math.max(0, (Math.floor(this.time * rate + 1e-3) + frames + 0.5) / rate));
+    this.seek(wanted + Math.min(0.5 / rate, ((times[now + frames + 1] ?? Infinity) - wanted) / 2));
+  }
+
+  // Frame times of the source, asked for once for some seconds; null where they cannot be had.
+  async framesAround(time) {
+    const { known, source } = this;
+    const inside = known?.source === source && Math.abs(time - known.around) < known.reach / 2;
+    if (inside) return known.answer;
+    const next = { source, around: time, reach: 4, answer: null };
+    next.answer = getJson(`api/frames/${source.number}?t=${time.toFixed(4)}`).catch(() => null);
+    this.known = next;
+    const answer = await next.answer;
+    if (answer) next.reach = answer.reach_s;
+    return answer;
   }
 
   toggle() {

@@ -55,7 +55,7 @@ export class Store extends EventTarget {
     if (number === undefined) {
       number = this.labels.length;
       this.labels.push(label);
-      this.colors.push(this.facts.spare_colors[number % this.facts.spare_colors.length]);
+      this.colors.push(this.facts.spare_colors[(number - 1) % this.facts.spare_colors.length]);
       this.labelNumber.set(label, number);
       this.dispatchEvent(new Event("labels"));
     }

@@ -8,6 +8,8 @@ const LANE_PX = 18;
 const AXIS_PX = 20;
 const MOST_LANES = 12;
 const LEAST_SPAN_S = 1;
+const MOST_NAMES = 0.3; // of the width, for the names of the lanes
+const FONT = "11px system-ui, sans-serif";
 
 export class Timelines extends EventTarget {
   constructor(root, store) {
@@ -31,7 +33,7 @@ export class Timelines extends EventTarget {
   }
 
   makeStrip(source) {
-    const canvas = make("canvas", { attrs: { role: "img", "aria-label": "timeline" } });
+    const canvas = make("canvas", { attrs: { role: "img", "aria-label": `Timeline of ${visible(source.short)}` } });
     const head = make("div", { cls: "strip-head" }, foreign(source.short, "strip-name"),
       make("span", { cls: "quiet", text: this.summary(source) }));
     head.firstChild.title = visible(source.name);
@@ -45,7 +47,7 @@ export class Timelines extends EventTarget {
       make("div", { cls: "strip-body" }, canvas, needle));
     const rows = this.rowsOf[source.number];
     const last = rows.reduce((end, row) => Math.max(end, this.store.end[row]), 0);
-    const strip = { source, root, canvas, needle, rows, lanes: null, inSight: false, from: 0, to: Math.max(source.duration_s ?? 0, last, 1) };
+    const strip = { source, root, canvas, needle, rows, lanes: null, gutter: 0, inSight: false, from: 0, to: Math.max(source.duration_s ?? 0, last, 1) };
     strip.all = strip.to;
     canvas.addEventListener("click", (event) => this.clicked(strip, event));
     canvas.addEventListener("pointermove", (event) => this.hovered(strip, event));
@@ -88,7 +90,8 @@ export class Timelines extends EventTarget {
   placeNeedle(strip) {
     const share = this.playhead === null ? -1 : (this.playhead - strip.from) / (strip.to - strip.from);
     strip.needle.hidden = strip.source.number !== this.current || share < 0 || share > 1;
-    strip.needle.style.left = `${share * 100}%`;
+    const { gutter, canvas } = strip;
+    strip.needle.style.left = `${gutter + share * Math.max(0, canvas.clientWidth - gutter)}px`;
   }
 
   // Labels may have changed.
@@ -115,9 +118,17 @@ export class Timelines extends EventTarget {
     context.scale(scale, scale);
     const style = getComputedStyle(this.root);
     const look = { text: style.getPropertyValue("--quiet"), line: style.getPropertyValue("--line"), ink: style.getPropertyValue("--ink") };
-    const x = (time) => ((time - strip.from) / (strip.to - strip.from)) * width;
+    context.font = FONT;
+    strip.gutter = isCurrent ? this.drawNames(context, lanes, { width, look }) : 0;
+    const room = Math.max(1, width - strip.gutter);
+    const x = (time) => strip.gutter + ((time - strip.from) / (strip.to - strip.from)) * room;
+    context.save();
+    context.beginPath();
+    context.rect(strip.gutter, 0, room, height);
+    context.clip();
     this.drawGaps(context, strip, x, { height: isCurrent ? height - AXIS_PX : height, look });
     this.drawEvents(context, strip, x, { lanes, width });
+    context.restore();
     if (isCurrent) drawAxis(context, strip, x, { width, height, look });
     this.placeNeedle(strip);
   }
@@ -130,8 +141,22 @@ export class Timelines extends EventTarget {
       const label = this.store.labelOf(row);
       if (!of.has(label)) of.set(label, Math.min(of.size, MOST_LANES - 1));
     }
-    strip.lanes = { of, size: Math.max(1, Math.min(of.size, MOST_LANES)) };
+    const { store } = this, shared = of.size - MOST_LANES + 1;
+    const names = [...of.keys()].slice(0, MOST_LANES).map((label) => (label ? visible(store.labels[label]) : "unknown"));
+    if (shared > 1) names[MOST_LANES - 1] = `${shared} more`;
+    strip.lanes = { of, names, size: Math.max(1, Math.min(of.size, MOST_LANES)) };
     return strip.lanes;
+  }
+
+  // What each lane shows, at its left; returns how wide that is.
+  drawNames(context, lanes, { width, look }) {
+    const widest = Math.max(0, ...lanes.names.map((name) => context.measureText(name).width));
+    const gutter = lanes.names.length ? Math.min(MOST_NAMES * width, widest + 14) : 0;
+    context.fillStyle = look.text;
+    lanes.names.forEach((name, lane) => {
+      context.fillText(shortened(context, name, gutter - 12), 4, (lane + 0.5) * LANE_PX + 4);
+    });
+    return Math.round(gutter);
   }
 
   drawGaps(context, strip, x, { height, look }) {
@@ -147,7 +172,7 @@ export class Timelines extends EventTarget {
     let colour = null;
     for (const row of strip.rows) {
       const left = x(store.start[row]), right = x(store.end[row]);
-      if (right < 0 || left > width) continue;
+      if (right < strip.gutter || left > width) continue;
       const label = store.labelOf(row), fill = store.colors[label];
       if (fill !== colour) context.fillStyle = colour = fill;
       const lane = lanes ? lanes.of.get(label) : 0;
@@ -164,9 +189,15 @@ export class Timelines extends EventTarget {
     context.globalAlpha = 1;
   }
 
+  // The share of a strip's span, 0 to 1, at which a pointer is.
+  share(strip, event) {
+    const box = strip.canvas.getBoundingClientRect();
+    return Math.max(0, event.clientX - box.left - strip.gutter) / Math.max(1, box.width - strip.gutter);
+  }
+
   at(strip, event) {
     const box = strip.canvas.getBoundingClientRect();
-    const time = strip.from + ((event.clientX - box.left) / box.width) * (strip.to - strip.from);
+    const time = strip.from + this.share(strip, event) * (strip.to - strip.from);
     const slack = (4 / box.width) * (strip.to - strip.from);
     const lanes = strip.source.number === this.current ? this.lanes(strip) : null;
     const lane = lanes ? Math.floor((event.clientY - box.top) / LANE_PX) : null;
@@ -213,10 +244,7 @@ export class Timelines extends EventTarget {
 
   setSpan(strip, from, span, event = null) {
     span = Math.min(strip.all, Math.max(LEAST_SPAN_S, span));
-    if (event) {
-      const box = strip.canvas.getBoundingClientRect();
-      from -= ((event.clientX - box.left) / box.width) * span;
-    }
+    if (event) from -= this.share(strip, event) * span;
     strip.from = Math.min(Math.max(0, from), strip.all - span);
     strip.to = strip.from + span;
     this.drawStrip(strip);
@@ -231,17 +259,24 @@ function rowsBySource(store) {
 
 function drawAxis(context, strip, x, { width, height, look }) {
   const span = strip.to - strip.from;
-  const wanted = span / Math.max(2, width / 110);
+  const wanted = span / Math.max(2, (width - strip.gutter) / 110);
   const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400].find((s) => s >= wanted) ?? 28800;
   context.fillStyle = look.line;
-  context.fillRect(0, height - AXIS_PX + 1, width, 1);
+  context.fillRect(strip.gutter, height - AXIS_PX + 1, width - strip.gutter, 1);
   context.fillStyle = look.text;
-  context.font = "11px system-ui, sans-serif";
   for (let time = Math.ceil(strip.from / step) * step; time <= strip.to; time += step) {
     context.fillRect(x(time), height - AXIS_PX + 1, 1, 4);
     const text = clock(time, step < 1 ? 1 : 0), wide = context.measureText(text).width;
-    context.fillText(text, Math.min(width - wide, Math.max(0, x(time) - wide / 2)), height - 4);
+    context.fillText(text, Math.min(width - wide, Math.max(strip.gutter, x(time) - wide / 2)), height - 4);
   }
+}
+
+// As much of a text as fits, with an ellipsis.
+function shortened(context, text, width) {
+  if (context.measureText(text).width <= width) return text;
+  let length = Math.min(text.length, 80);
+  while (length > 0 && context.measureText(`${text.slice(0, length)}…`).width > width) length--;
+  return `${text.slice(0, length)}…`;
 }
 
 function keepInSight(root, element) {

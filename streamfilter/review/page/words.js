@@ -9,7 +9,7 @@ export function visible(text) {
 
 export function clock(seconds, digits = 2) {
   const sign = seconds < 0 ? "−" : "";
-  const all = Math.abs(seconds);
+  const all = Math.round(Math.abs(seconds) * 10 ** digits) / 10 ** digits;
   const hours = Math.floor(all / 3600);
   const minutes = Math.floor((all % 3600) / 60);
   const rest = (all % 60).toFixed(digits).padStart(digits ? digits + 3 : 2, "0");

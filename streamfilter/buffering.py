@@ -44,9 +44,13 @@ def within(patience_s: float, work: Callable[[], T], *, too_late: Callable[[T], 
     attempt = _Attempt(work, too_late)
     if not attempt.ended.wait(patience_s) and attempt.give_up():
         raise StalledError
-    if attempt.error is not None:
-        raise attempt.error
-    return attempt.results[0]
+    error, attempt.error = attempt.error, None
+    if error is None:
+        return attempt.results[0]
+    try:
+        raise error
+    finally:
+        del error  # its traceback leads here: a circle that would hold every picture on its way until it is collected
 
 
 class _Attempt(Generic[T]):
@@ -130,9 +134,12 @@ class Prefetch(Generic[T]):
                 return item
             error, self._error = self._error, None
         self._thread.join()
-        if error is not None:
+        if error is None:
+            raise StopIteration
+        try:
             raise error
-        raise StopIteration
+        finally:
+            del error  # as in `within`
 
     def close(self) -> None:
         """Stop the producer after the item it is at, drop what is ready, and join the thread."""

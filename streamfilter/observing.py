@@ -191,7 +191,7 @@ class _Feed:
         try:
             yield from self._prepared(self._looks())
         except SourceError as error:
-            self.error = error
+            self.error = error.with_traceback(None)  # or it holds the pictures on its way as long as the run lasts
 
     def stretches(self) -> Iterator[Stretch]:
         """The same in stretches; the pictures of the looks that are due are ready."""
@@ -205,7 +205,7 @@ class _Feed:
                     }
                 yield stretch
         except SourceError as error:
-            self.error = error
+            self.error = error.with_traceback(None)  # or it holds the pictures on its way as long as the run lasts
 
     def picture_of(self, look: Look) -> Pixels:
         """A look's picture at the size of analysis."""

@@ -204,7 +204,7 @@ def _run_source(
         source = _opened(name, config)
     except SourceError as error:
         log.write(records.source_failed(error, fingerprint=_fingerprint(name)), source=redacted(name))
-        return SourceResult(redacted(name), events=begun.events if begun else (), error=error)
+        return SourceResult(redacted(name), events=begun.events if begun else (), error=error.with_traceback(None))
     with source:
         run_ = SourceRun(
             source, network, config=config, log=log, watcher=watcher, leaders=leaders, begun=begun, media=media

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamfilter.buffering import batched, prefetch
+from streamfilter.buffering import batched, prefetch, within
 
 PATIENCE_S = 30
 
@@ -150,3 +153,33 @@ def test_a_batch_is_handed_on_before_the_next_item_is_asked_for() -> None:
 def test_an_empty_batch_size_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         next(batched([1], 0))
+
+
+@pytest.mark.parametrize("raising", ["within", "prefetch"])
+def test_an_error_holds_nothing_once_it_was_told(raising: str) -> None:
+    """It came from a picture of 130 MB, which stayed until garbage was collected."""
+
+    class Picture:
+        pass
+
+    seen: list[weakref.ref[Picture]] = []
+
+    def failing() -> Iterator[int]:
+        picture = Picture()
+        seen.append(weakref.ref(picture))
+        raise ValueError("too large")
+        yield 1
+
+    def read() -> None:
+        if raising == "within":
+            within(60, lambda: next(failing()))
+        with prefetch(failing(), 1) as items:
+            next(items)
+
+    gc.disable()
+    try:
+        with suppress(ValueError):
+            read()
+        assert seen[0]() is None
+    finally:
+        gc.enable()

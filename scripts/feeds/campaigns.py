@@ -221,6 +221,7 @@ def kills(bench: Bench) -> None:
         bench.expect(now.startswith(kept), f"kill {number}: what was in the log has changed")
         before = now
     run = Watched(bench.folder, [camera.address()], _QUICK, model=None, resume=True)
+    run.wait_for("source_state", _times_opened(before) + 1, state="opened")
     time.sleep(5)
     code, _ = run.stop()
     camera.kill()

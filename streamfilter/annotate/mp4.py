@@ -119,11 +119,16 @@ class Mp4Writer:
         frame = self._frame(pixels)
         frame.pts, frame.time_base = pts, self._time_base
         try:
-            for packet in self._sound.until(float(pts * self._time_base)):
-                self._container.mux(packet)
+            self._mux_sound(float(pts * self._time_base))
             self._container.mux(self._stream.encode(frame))
         except (FFmpegError, OSError) as error:
             raise self._failure(error) from None
+
+    def _mux_sound(self, time_s: float | None) -> None:
+        """What comes before the picture at `time_s`; a packet that damage has left senseless is left out."""
+        for packet in self._sound.until(time_s):
+            with suppress(av.error.InvalidDataError, av.error.ArgumentError):
+                self._container.mux(packet)
 
     def _frame(self, pixels: Pixels) -> VideoFrame:
         """The picture as the encoder wants it: even sides, and the colours that players expect at this size."""
@@ -154,8 +159,7 @@ class Mp4Writer:
     def _finish(self) -> None:
         try:
             self._container.mux(self._stream.encode(None))
-            for packet in self._sound.until(None):
-                self._container.mux(packet)
+            self._mux_sound(None)
             close_output(self._container)
             sync(self._partial)
             self._partial.replace(self._path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,4 +35,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PLAYWRIGHT_BROWSERS_PATH", browsers)
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_converted_for_training() -> Iterator[None]:
+    """Networks of tests are tiny: to convert one for OpenVINO takes longer than to train it without."""
+    frozen = sys.modules.get("streamfilter.training.frozen")
+    with pytest.MonkeyPatch.context() as patch:
+        if frozen is not None:
+            patch.setattr(frozen, "uses_openvino", lambda compute: False)
         yield

@@ -20,7 +20,7 @@ from streamfilter.calibration.footage import Eye
 from streamfilter.calibration.replay import replay, sweep
 from streamfilter.calibration.words import loss_lines, promise_lines, report, score_line
 from streamfilter.cli.main import exit_code
-from streamfilter.config import RunConfig
+from streamfilter.config import RunConfig, SamplerConfig
 from streamfilter.console import Console
 from streamfilter.errors import DatasetError, SourceError
 from streamfilter.evaluation.times import Truth
@@ -91,7 +91,9 @@ def test_a_replay_gives_the_very_bytes_of_a_run_with_the_same_threshold(
         still_clip(path)
     else:
         color_clip(path, [(0.5, 2.5, RED), (2.0, 4.0, GREEN), (4.0, 5.5, STRANGER)])
-    config, thresholds = RunConfig(), replace(FITTED, max_softmax=max_softmax)
+    # Every look is asked, as `calibrate` does: at which looks a run asks depends on the threshold.
+    config = RunConfig(sampler=SamplerConfig(adaptive=False))
+    thresholds = replace(FITTED, max_softmax=max_softmax)
     facts = ModelFacts("fake", tuple(LABELS), {})
     network = Network(ColorClassifier(), make_rejector(thresholds, config.rejector), facts)
     with EventLog(tmp_path / "log.jsonl", "0" * 24) as log:

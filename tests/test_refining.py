@@ -97,7 +97,7 @@ class Spy:
         return self._runtime.close(cuts)
 
 
-def looks(boxes: NDArray[np.float64], refiner: Refiner, *, favours: int = 0) -> tuple[CloserLook, Spy]:
+def looks(refiner: Refiner | None, *, favours: int = 0) -> tuple[CloserLook, Spy]:
     spy = Spy(TorchRuntime(tiny_model().network, choose_compute("cpu", "float32", threads=1)))
     return CloserLook(replace(closer(favours=favours), refiner=refiner), spy), spy
 
@@ -106,17 +106,28 @@ def test_the_second_look_reads_the_box_that_fits_better() -> None:
     boxes = np.array([[0.2, 0.2, 0.2, 0.4]])
     wanted = np.array([[0.3, 0.1, 0.3, 0.6]])
     size = np.tile([WIDTH, HEIGHT], 2)
-    look, spy = looks(boxes, still(list(moves_to(boxes * size, wanted * size)[0])))
+    look, spy = looks(still(list(moves_to(boxes * size, wanted * size)[0])))
     (seen,) = look.look([np.zeros((1, 3), np.float32)], [canvas()], [boxes])
     np.testing.assert_allclose(seen.boxes, wanted, atol=1e-6)
     assert [len(own) for own in spy.cuts] == [1, 1]
+
+
+def test_both_looks_count_the_same() -> None:
+    boxes = np.array([[0.2, 0.2, 0.2, 0.4]])
+    picture = np.random.default_rng(3).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    look, _ = looks(still((0.1, 0.0, 0.3, 0.2)))
+    (seen,) = look.look([np.zeros((1, 3), np.float32)], [picture], [boxes])
+    first, second = (
+        looks(None)[0].look([np.zeros((1, 3), np.float32)], [picture], [where])[0] for where in (boxes, seen.boxes)
+    )
+    np.testing.assert_allclose(seen.features, (first.features + second.features) / 2, rtol=1e-4, atol=1e-4)
 
 
 def test_places_that_become_one_are_looked_at_once_and_never_more_than_a_few() -> None:
     rng = np.random.default_rng(0)
     alike = np.array([[0.2, 0.2, 0.2, 0.4], [0.21, 0.2, 0.2, 0.4]])
     apart = np.concatenate([rng.uniform(0, 0.8, (40, 2)), np.full((40, 2), 0.05)], axis=1)
-    look, spy = looks(alike, still())
+    look, spy = looks(still())
     first, second = look.look([np.zeros((n, 3), np.float32) for n in (2, 40)], [canvas()] * 2, [alike, apart])
     assert [len(first.rows), len(second.rows)] == [1, MOST_REFINED]
     assert [len(own) for own in spy.cuts] == [2, 40, 1, MOST_REFINED]
@@ -124,7 +135,7 @@ def test_places_that_become_one_are_looked_at_once_and_never_more_than_a_few() -
 
 def test_what_the_first_look_finds_to_be_nothing_costs_no_second_one() -> None:
     boxes = np.array([[0.2, 0.2, 0.2, 0.4]])
-    look, spy = looks(boxes, still(), favours=2)
+    look, spy = looks(still(), favours=2)
     (seen,) = look.look([np.zeros((1, 3), np.float32)], [canvas()], [boxes])
     assert len(seen.rows) == len(seen.logits) == len(seen.boxes) == 0
     assert len(spy.cuts) == 1

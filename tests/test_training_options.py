@@ -155,7 +155,15 @@ def test_from_folder_to_model_file_with_everything_on(tmp_path: Path) -> None:
         device="cpu",
         precision="float32",
         threads=1,
-        **{"tune": "head", "reduced": 8, "embedding": 8, "validation_scenes": 10, "closer_scenes": 40, **small},  # type: ignore[arg-type]
+        **{
+            "tune": "head",
+            "reduced": 8,
+            "embedding": 8,
+            "validation_scenes": 10,
+            "closer_scenes": 20,
+            "closer_pictures": 20,
+            **small,
+        },  # type: ignore[arg-type]
         **{**OPTIONS["all at once"], "synthetic": made},  # type: ignore[arg-type]
     )
     data = TrainingData(tmp_path / "known", tmp_path / "boxes.csv", (tmp_path / "negatives",))

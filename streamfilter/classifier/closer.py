@@ -23,8 +23,6 @@ ALIASING = 0.6
 """A box that shrinks by more than this is averaged first: warping alone would alias."""
 
 
-LOOKS = 3
-"""Looks in all where boxes can be made to fit better: what begins at a corner of a mark needs two steps."""
 MOST_REFINED = 6
 """Places of a picture that are looked at more than once."""
 REFINED_FLOOR = 0.05
@@ -40,17 +38,14 @@ class Seen:
     """What the closer look saw in one picture.
 
     `rows`: `(n,)`, which of the boxes that were asked for. `boxes`: `(n, 4)`, where it read them in the end.
-    `features`: `(n, F)` float32, mean and maximum there. `logits`: `(n, C+1)` float32, both opinions together.
+    `features`: `(n, F)` float32, mean and maximum there, of two looks their mean. `logits`: `(n, C+1)` float32, of
+    the dense pass and the closer look together.
     """
 
     rows: NDArray[np.intp]
     boxes: NDArray[np.float64]
     features: NDArray[np.float32]
     logits: NDArray[np.float32]
-
-
-_Look = tuple[Seen, NDArray[np.float32]]
-"""What was seen, and for each place the grid that tells how its box would fit better."""
 
 
 class CloserLook:
@@ -77,21 +72,37 @@ class CloserLook:
         """
         rows = [np.arange(len(own)) for own in boxes]
         first = [self._seen(*one) for one in zip(rows, boxes, dense, self._read(pictures, boxes), strict=True)]
-        for _ in range(LOOKS - 1 if self._closer.refiner is not None else 0):
-            first = self._again(dense, pictures, first)
-        return [seen for seen, _ in first]
+        if self._closer.refiner is None:
+            return [seen for seen, _ in first]
+        return self._again(dense, pictures, first)
 
     def _again(
-        self, dense: Sequence[NDArray[np.float32]], pictures: Sequence[Pixels], last: Sequence[_Look]
-    ) -> list[_Look]:
-        """Another look at the places of each picture that could be something, where their boxes fit better."""
-        better = [self._better(seen, grid, picture) for (seen, grid), picture in zip(last, pictures, strict=True)]
+        self,
+        dense: Sequence[NDArray[np.float32]],
+        pictures: Sequence[Pixels],
+        first: Sequence[tuple[Seen, NDArray[np.float32]]],
+    ) -> list[Seen]:
+        """A second look at the places of each picture that could be something, where their boxes fit better.
+
+        Both looks count the same. A stranger may be taken for a logo where its box was moved to look most like one; a
+        logo is one at both.
+        """
+        better = [self._better(seen, grid, picture) for (seen, grid), picture in zip(first, pictures, strict=True)]
         some = [number for number, (rows, _) in enumerate(better) if len(rows)]
         read = self._read([pictures[n] for n in some], [better[n][1] for n in some])
-        told = {
-            n: self._seen(*better[n], dense[n][better[n][0]], features) for n, features in zip(some, read, strict=True)
-        }
-        return [told[n] if n in told else _nothing(*one) for n, one in enumerate(last)]
+        told = {n: self._both(first[n][0], *better[n], dense[n], one) for n, one in zip(some, read, strict=True)}
+        return [told[n] if n in told else _nothing(seen) for n, (seen, _) in enumerate(first)]
+
+    def _both(
+        self,
+        first: Seen,
+        rows: NDArray[np.intp],
+        boxes: NDArray[np.float64],
+        dense: NDArray[np.float32],
+        read: NDArray[np.float32],
+    ) -> Seen:
+        features = (first.features[rows] + read[:, : len(self._weight)]) / 2
+        return Seen(rows, boxes, features, self._logits(dense[rows], features))
 
     def _better(
         self, seen: Seen, grid: NDArray[np.float32], picture: Pixels
@@ -101,8 +112,8 @@ class CloserLook:
         boxes = refined(seen.boxes, grid, self._closer.refiner, picture)
         chances = 1 - softmax(seen.logits, 1.0)[:, -1]
         kept = distinct(boxes, chances, iou=SAME_PLACE_IOU, most=MOST_REFINED)
-        worth = np.array([k for k in kept if chances[k] >= self._floor], np.intp)
-        return seen.rows[worth], boxes[worth]
+        rows = np.array([k for k in kept if chances[k] >= self._floor], np.intp)
+        return rows, boxes[rows]
 
     def _read(self, pictures: Sequence[Pixels], boxes: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float32]]:
         side, cut = self._closer.side, self._closer.cut
@@ -115,16 +126,18 @@ class CloserLook:
         boxes: NDArray[np.float64],
         dense: NDArray[np.float32],
         read: NDArray[np.float32],
-    ) -> _Look:
+    ) -> tuple[Seen, NDArray[np.float32]]:
         """What was read at boxes, and the grid that tells how they would fit better."""
         features, grid = np.split(read, [len(self._weight)], axis=1)
-        logits = blend(dense, features.astype(np.float64) @ self._weight + self._bias, self._closer)
-        return Seen(rows, boxes, features, logits), grid
+        return Seen(rows, boxes, features, self._logits(dense, features)), grid
+
+    def _logits(self, dense: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float32]:
+        return blend(dense, features.astype(np.float64) @ self._weight + self._bias, self._closer)
 
 
-def _nothing(seen: Seen, grid: NDArray[np.float32]) -> _Look:
+def _nothing(seen: Seen) -> Seen:
     none = slice(0, 0)
-    return Seen(seen.rows[none], seen.boxes[none], seen.features[none], seen.logits[none]), grid[none]
+    return Seen(seen.rows[none], seen.boxes[none], seen.features[none], seen.logits[none])
 
 
 def refined(

@@ -41,9 +41,9 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of videos, two of one name and one broken, and the model."""
     folder = tmp_path_factory.mktemp("archive")
     write_tiny_model(folder / "model.safetensors")
-    for name, seconds in (("a/news", 12), ("b/news", 13), ("c/long", 40)):
+    for name, seconds in (("a/news", 3), ("b/news", 4), ("c/long", 12)):
         (folder / name).parent.mkdir()
-        color_clip(folder / f"{name}.mp4", [(0.0, 9.0, LABELS["Red"])], seconds=seconds, rate_hz=RATE_HZ)
+        color_clip(folder / f"{name}.mp4", [(0.0, 2.5, LABELS["Red"])], seconds=seconds, rate_hz=RATE_HZ)
     (folder / "b" / "broken.mp4").write_text("no video")
     return folder
 

@@ -23,16 +23,33 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._state = _State()
         self._process = os.getpid()
-        weakref.finalize(self, self._lock.acquire, timeout=PATIENCE_S)
+        weakref.finalize(self, _end, self._state)
 
     def __enter__(self) -> None:
         if os.getpid() != self._process:
             raise RuntimeError("a runtime cannot be used in a forked process: make the classifier there, or spawn it")
-        self._lock.acquire()
+        self._state.lock.acquire()
+        if self._state.is_ending and threading.current_thread() is not threading.main_thread():
+            self._state.lock.release()
+            threading.Event().wait()  # for the end of the program, which is near
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._lock.release()
+        self._state.lock.release()
+
+
+class _State:
+    """What outlives the `Turns` itself, for its end."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.is_ending = False
+
+
+def _end(state: _State) -> None:
+    # A thread that looks again and again would take the lock back before anybody else gets it: it has to be told.
+    state.is_ending = True
+    state.lock.acquire(timeout=PATIENCE_S)

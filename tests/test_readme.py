@@ -76,7 +76,7 @@ def test_every_command_and_option_is_in_the_readme(name: str, command: click.Com
 
 def test_every_option_in_the_readme_exists() -> None:
     known = {word for _, command in commands(streamfilter_command) for word in options(command)}
-    written = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", re.sub(r"\]\([^)]*\)", "", README)))
+    written = set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", re.sub(r"\]\([^)]*\)", "", README)))
     assert written - known == set()
 
 

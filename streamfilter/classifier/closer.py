@@ -21,8 +21,6 @@ MOST_STRETCHED = 4.0
 """A box that is longer than this many times its shorter side is not stretched any further."""
 ALIASING = 0.6
 """A box that shrinks by more than this is averaged first: warping alone would alias."""
-
-
 MOST_REFINED = 6
 """Places of a picture that are looked at more than once."""
 REFINED_FLOOR = 0.05
@@ -101,7 +99,7 @@ class CloserLook:
         dense: NDArray[np.float32],
         read: NDArray[np.float32],
     ) -> Seen:
-        features = (first.features[rows] + read[:, : len(self._weight)]) / 2
+        features = np.asarray((first.features[rows] + read[:, : len(self._weight)]) / 2, np.float32)
         return Seen(rows, boxes, features, self._logits(dense[rows], features))
 
     def _better(

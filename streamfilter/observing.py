@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from streamfilter.asking import Asker
 from streamfilter.buffering import StalledError, batched, prefetch
@@ -65,10 +65,10 @@ class Observation:
     is_extra: bool = False
 
 
-class Observed:
-    """The observations of a source, in order; `end_s` and `error` are settled once the items have ended."""
+class Observed(Generic[T]):
+    """What is observed of a source, in order; `end_s` and `error` are settled once the items have ended."""
 
-    def __init__(self, items: Iterable[Observation | Gap], feed: _Feed) -> None:
+    def __init__(self, items: Iterable[T], feed: _Feed) -> None:
         self.items = items
         self._feed = feed
 
@@ -91,7 +91,7 @@ def observing(
     *,
     rejector: Rejector | None = None,
     known: tuple[int, int] = (0, 0),
-) -> Iterator[Observed]:
+) -> Iterator[Observed[Observation | Gap]]:
     """Source, sampler and gate in a thread that runs ahead, the classifier here.
 
     With a `rejector` the network is asked at fewer looks, where `sampler.adaptive` says so. `known` is how many looks
@@ -108,6 +108,15 @@ def observing(
         return
     with prefetch(feed.items(), AHEAD_BATCHES * batch, is_stalled=is_stalled) as items:
         yield Observed(_observations(_batches(_unless_stalled(items, feed), batch), classifier), feed)
+
+
+@contextmanager
+def surveying(source: Source, classifier: Classifier, config: RunConfig) -> Iterator[Observed[Stretch]]:
+    """The stretches in which a run with `sampler.adaptive` asks: for who wants to ask otherwise."""
+    feed = _Feed(source, classifier, config, known=(0, 0))
+    is_stalled = Patience(source.counts, config.source.limits.patience_s)
+    with prefetch(feed.stretches(), AHEAD_STRETCHES, is_stalled=is_stalled) as ahead:
+        yield Observed(_unless_stalled(ahead, feed), feed)
 
 
 def verdicts(observed: Iterable[Observation | Gap], rejector: Rejector) -> Iterator[Verdict | Gap]:

@@ -275,7 +275,7 @@ class SourceRun:
         self._seen_s = begun.time_s
         self._due_s = begun.time_s + spacing_s(begun.smoother)
 
-    def _catch_up(self, items: Iterable[Observation | Gap], observed: Observed) -> bool:
+    def _catch_up(self, items: Iterable[Observation | Gap], observed: Observed[Observation | Gap]) -> bool:
         """Pass over what the log already tells, up to the checkpoint. False when the watcher stopped it."""
         begun = self._begun
         if begun is None:

@@ -46,3 +46,19 @@ def _nothing_is_converted_for_training() -> Iterator[None]:
         if frozen is not None:
             patch.setattr(frozen, "uses_openvino", lambda compute: False)
         yield
+
+
+class _Instantly:
+    """Shows a failure when it happens, too: of a session that is cut off, the summary is never seen."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self._terminal = terminal
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._terminal.write_line(f"\nFAILED {report.nodeid} ({report.when})\n{report.longreprtext}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_Instantly(config.pluginmanager.getplugin("terminalreporter")), "instantly")

@@ -20,7 +20,7 @@ from streamfilter.calibration.footage import Eye
 from streamfilter.calibration.replay import replay, sweep
 from streamfilter.calibration.words import loss_lines, promise_lines, report, score_line
 from streamfilter.cli.main import exit_code
-from streamfilter.config import RunConfig, SamplerConfig
+from streamfilter.config import GateConfig, RunConfig, SamplerConfig
 from streamfilter.console import Console
 from streamfilter.errors import DatasetError, SourceError
 from streamfilter.evaluation.times import Truth
@@ -83,16 +83,18 @@ def calibrated(model: Model, negatives: Path, console: Console = QUIET, **task: 
 
 @pytest.mark.parametrize("max_softmax", [0.2, 0.5, 0.95])
 @pytest.mark.parametrize("kind", ["shows", "still"])
+@pytest.mark.parametrize("adaptive", [False, True])
 def test_a_replay_gives_the_very_bytes_of_a_run_with_the_same_threshold(
-    kind: str, max_softmax: float, model: Model, tmp_path: Path
+    kind: str, max_softmax: float, model: Model, tmp_path: Path, *, adaptive: bool
 ) -> None:
     path = tmp_path / "clip.mp4"
     if kind == "still":
         still_clip(path)
     else:
         color_clip(path, [(0.5, 2.5, RED), (2.0, 4.0, GREEN), (4.0, 5.5, STRANGER)])
-    # Every look is asked, as `calibrate` does: at which looks a run asks depends on the threshold.
-    config = RunConfig(sampler=SamplerConfig(adaptive=False))
+    # What edges and regions tell beside the looks is left out: it moves the ends of events.
+    sampler = SamplerConfig(adaptive=adaptive, edges=False)
+    config = RunConfig(sampler=sampler, gate=GateConfig(tiles=False))
     thresholds = replace(FITTED, max_softmax=max_softmax)
     facts = ModelFacts("fake", tuple(LABELS), {})
     network = Network(ColorClassifier(), make_rejector(thresholds, config.rejector), facts)
@@ -102,6 +104,7 @@ def test_a_replay_gives_the_very_bytes_of_a_run_with_the_same_threshold(
 
     dial = Dial(model, config.rejector)
     clip = Eye(ColorClassifier(), dial, config).watch(str(path), lambda time_s: None)
+    assert bool(clip.stretches) is adaptive
     events = replay(clip, dial, -max_softmax, config=config.smoother)
     with open_source(str(path), config.source) as source:
         origin = Origin(source.facts, config.digest(), "fake")
@@ -111,6 +114,25 @@ def test_a_replay_gives_the_very_bytes_of_a_run_with_the_same_threshold(
     ]
     assert [line.rstrip(b"\n") for line in told] == lines
     assert bool(lines) is (max_softmax < 0.9)
+
+
+def test_a_replay_leaves_out_what_a_run_does_not_ask(model: Model, tmp_path: Path) -> None:
+    """Red flashes between two looks that a run asks: who looks each time sees it, who asks adaptively does not."""
+    config = RunConfig()
+    dial = Dial(model, config.rejector)
+    path = color_clip(tmp_path / "clip.mp4", [(0.0, 4.0, GREEN)], seconds=4, rate_hz=12)
+    clip = Eye(ColorClassifier(), dial, config).watch(str(path), lambda time_s: None)
+    red = Eye(ColorClassifier(), dial, config).watch(
+        str(color_clip(tmp_path / "red.mp4", [(0.0, 4.0, RED)], seconds=4, rate_hz=12)), lambda time_s: None
+    )
+    (stretch,) = clip.stretches
+    unasked = next(n for n in range(len(clip.items)) if n not in stretch.due)
+    items = [other if n == unasked else mine for n, (mine, other) in enumerate(zip(clip.items, red.items, strict=True))]
+    single = config.smoother.model_copy(update={"onset_s": 0.0, "min_duration_s": 0.0, "bridge_s": 0.2})
+    flashing = replace(clip, items=tuple(items))
+    labels = [event.label for event in replay(flashing, dial, -0.5, config=single)]
+    assert labels == ["Green"]
+    assert "Red" in [event.label for event in replay(replace(flashing, stretches=()), dial, -0.5, config=single)]
 
 
 def test_a_sweep_gives_what_replays_give(model: Model, shown: Path) -> None:

@@ -515,6 +515,7 @@ def test_what_only_looks_like_the_others_of_a_cluster_is_left_out_of_its_name(br
     log = inbox_log(tmp_path, [0.2] * 10)
     with serving(log) as url, window(browser, url) as page:
         page.click("#tab-inbox")
+        page.wait_for_selector(".card .picture")
         assert page.locator(".card .picture").count() == 8
         page.click(".card .more")
         assert page.locator(".card .picture").count() == 10

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamfilter.calibration.dial import Dial
+from streamfilter.calibration.outlines import every_look, noted
 from streamfilter.config import RunConfig
 from streamfilter.errors import SourceError
 from streamfilter.evaluation.pictures import read_subject, resized
-from streamfilter.observing import Observation, observing
+from streamfilter.observing import Observation, Observed, observing, surveying
+from streamfilter.sampler import Stretch
 from streamfilter.source import find_sources, open_source
 from streamfilter.source.opening import fingerprint
-from streamfilter.stages import Classifier
+from streamfilter.stages import Classifier, Source
 from streamfilter.training.folders import Listing, list_folder
 from streamfilter.types import Candidate, Gap
 
@@ -38,7 +42,10 @@ class CachedLook:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """One source, looked at from end to end. `seen_s` is the time that was watched, gaps left out."""
+    """One source, looked at from end to end. `seen_s` is the time that was watched, gaps left out.
+
+    `stretches`: how a run that asks adaptively goes through the items, without pictures; none where it asks at each.
+    """
 
     name: str
     fingerprint: str
@@ -46,6 +53,7 @@ class Clip:
     end_s: float
     seen_s: float
     error: SourceError | None = None
+    stretches: tuple[Stretch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,18 +88,21 @@ class Eye:
         A source that fails on its way counts as far as it was read.
         """
         items: list[CachedLook | Gap] = []
+        outlines: list[Stretch] = []
         with (
             open_source(name, self._config.source, keyframes_only=self._config.sampler.rate == "keyframes") as source,
-            observing(source, self._classifier, self._config) as observed,
+            self._watching(source, outlines) as (cached, observed),
         ):
-            for item in self._cached(observed.items):
+            for item in cached:
                 items.append(item)
                 reached(item.end_s if isinstance(item, Gap) else item.time_s)
         if observed.error is not None and not items:
             raise observed.error
         lost_s = sum(item.end_s - item.start_s for item in items if isinstance(item, Gap))
         seen_s = max(0.0, observed.end_s - self._config.source.start_s - lost_s)
-        return Clip(name, fingerprint(name), tuple(items), observed.end_s, seen_s, observed.error)
+        return Clip(
+            name, fingerprint(name), tuple(items), observed.end_s, seen_s, observed.error, stretches=tuple(outlines)
+        )
 
     def look(self, path: Path) -> Photograph:
         """Look at a photograph. Raises `DatasetError` for one that can't be read."""
@@ -99,6 +110,19 @@ class Eye:
         size = self._classifier.analysis_size(pixels.shape[1], pixels.shape[0])
         (candidates,) = self._classifier.classify([resized(pixels, *size)])
         return Photograph(path, fingerprint(str(path)), *self._measured(candidates))
+
+    @contextmanager
+    def _watching(
+        self, source: Source, outlines: list[Stretch]
+    ) -> Iterator[tuple[Iterator[CachedLook | Gap], Observed[Any]]]:
+        """Every look of a source; where a run would ask adaptively, `outlines` gets the stretches that it would see."""
+        if not self._config.sampler.is_adaptive:
+            with observing(source, self._classifier, self._config) as observed:
+                yield self._cached(observed.items), observed
+            return
+        with surveying(source, self._classifier, self._config) as surveyed:
+            stretches = noted(surveyed.items, outlines)
+            yield self._cached(every_look(stretches, self._classifier, self._config.classifier.batch)), surveyed
 
     def _cached(self, observed: Iterable[Observation | Gap]) -> Iterator[CachedLook | Gap]:
         found: tuple[Candidate, ...] = ()

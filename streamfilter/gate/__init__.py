@@ -1,7 +1,7 @@
 """The gate stage: a picture, or the part of one, that has not changed since the network saw it keeps its verdicts."""
 
 from streamfilter.gate.still import StillGate, largest_change, make_gate, thumbnail_of, tile_changes
-from streamfilter.gate.tiles import Region, Seen, merged, region_of, stale_tiles
+from streamfilter.gate.tiles import Region, Seen, merged, region_of, stale_tiles, touches
 
 __all__ = [
     "Region",
@@ -14,4 +14,5 @@ __all__ = [
     "stale_tiles",
     "thumbnail_of",
     "tile_changes",
+    "touches",
 ]

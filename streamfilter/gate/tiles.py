@@ -123,7 +123,7 @@ def merged(
     kept = []
     for number, candidate in enumerate(before):
         inside = region.box.intersection(candidate.box) / max(candidate.box.area, 1e-9)
-        if not _touches(candidate.box, stale):
+        if not touches(candidate.box, stale):
             kept.append(candidate)
         elif inside < 0.99 and number in matter:
             return None
@@ -137,7 +137,8 @@ def _is_same(one: Candidate, other: Candidate) -> bool:
     return one.label == other.label and shared >= SAME * min(one.box.area, other.box.area)
 
 
-def _touches(box: Box, tiles: NDArray[np.bool_]) -> bool:
+def touches(box: Box, tiles: NDArray[np.bool_]) -> bool:
+    """Whether a box lies on any of the marked tiles, rows and columns that divide the picture."""
     down, across = tiles.shape
     rows = slice(int(box.y * down), math.ceil((box.y + box.height) * down))
     columns = slice(int(box.x * across), math.ceil((box.x + box.width) * across))

@@ -42,9 +42,9 @@ def between(before: Answer, after: Answer, time_s: float, config: SmootherConfig
     """What a look at `time_s` between two that agree shows: the nearer one's candidates, where they were by then."""
     pairs = _pairs(before, after, config)
     if not pairs:
-        return _nearer(before, after, time_s).candidates
+        return nearer(before, after, time_s).candidates
     share = (time_s - before.time_s) / (after.time_s - before.time_s)
-    near = _nearer(before, after, time_s)
+    near = nearer(before, after, time_s)
     candidates = list(near.candidates)
     for first, second in pairs:
         number = first if near is before else second
@@ -53,7 +53,8 @@ def between(before: Answer, after: Answer, time_s: float, config: SmootherConfig
     return tuple(candidates)
 
 
-def _nearer(before: Answer, after: Answer, time_s: float) -> Answer:
+def nearer(before: Answer, after: Answer, time_s: float) -> Answer:
+    """The one of the two that a look at `time_s` takes its candidates from."""
     return before if time_s - before.time_s <= after.time_s - time_s else after
 
 

@@ -21,7 +21,9 @@ MEMORY_S = 5.0
 JUMP = 2.5
 """So many times what changed at any look just before is more than motion."""
 JUMP_SHARE = 0.04
-JUST_BEFORE_S = 1.0
+JUST_BEFORE_S = 2.0
+LEAST_BEFORE = 3
+"""Of so many looks just before, the one with the most change is not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,13 @@ def due_looks(times_s: Sequence[float], changed: NDArray[np.bool_], pace: Pace) 
 
 
 def _jumps(times_s: Sequence[float], shares: NDArray[np.float64], k: int) -> bool:
-    """Whether far more changes at this look than at those just before it; at least one has to tell."""
-    before = [shares[i] for i in range(1, k) if times_s[k] - times_s[i] <= JUST_BEFORE_S]
-    return bool(before) and shares[k] >= max(JUMP_SHARE, JUMP * max(before))
+    """Whether far more changes at this look than at those just before it; at least one has to tell.
+
+    One of them may be as far: what goes does not hide what comes soon after.
+    """
+    before = sorted(shares[i] for i in range(1, k) if times_s[k] - times_s[i] <= JUST_BEFORE_S)
+    usual = before[:-1] if len(before) >= LEAST_BEFORE else before
+    return bool(usual) and bool(shares[k] >= max(JUMP_SHARE, JUMP * usual[-1]))
 
 
 def _is_fresh(times_s: Sequence[float], changed: NDArray[np.bool_], k: int) -> bool:

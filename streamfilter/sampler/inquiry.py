@@ -6,8 +6,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+import numpy as np
+
 from streamfilter.config import SmootherConfig
-from streamfilter.sampler.agreeing import Answer, agree, between, labels_of
+from streamfilter.gate import touches
+from streamfilter.sampler.agreeing import Answer, agree, between, labels_of, nearer
 from streamfilter.sampler.stretches import Stretch
 from streamfilter.types import Candidate, Gap, Look, Sighting
 
@@ -16,13 +19,15 @@ from streamfilter.types import Candidate, Gap, Look, Sighting
 class Told:
     """What is known of one look. `is_asked`: from the network itself, and not from looks around it.
 
-    `is_extra`: the sampler did not choose it; it lies at the edge of an appearance.
+    `is_extra`: the sampler did not choose it; it lies at the edge of an appearance. `origin`: the index in its stretch
+    of the look whose candidates these are, in the same order, wherever they have moved; None for an extra one.
     """
 
     look: Look
     candidates: tuple[Candidate, ...]
     is_asked: bool
     is_extra: bool = False
+    origin: int | None = None
 
 
 class Edge:
@@ -111,23 +116,27 @@ class Inquiry:
 
     def told(self, edges: Mapping[int, Edge]) -> Iterator[Told | Gap]:
         """What is known of each gap and look that is new, once nothing is wanted any more."""
-        filled = {number: candidates for run in self.stretch.runs for number, candidates in self._filled(run)}
+        filled = {number: known for run in self.stretch.runs for number, known in self._filled(run)}
         for number, item in enumerate(self.stretch.items):
             if number in edges:
                 yield from edges[number].told()
             if isinstance(item, Gap):
                 yield item
             elif number or not self.stretch.is_continued:
-                yield Told(item, filled[number], number in self._asked)
+                origin, candidates = filled[number]
+                yield Told(item, candidates, number in self._asked, origin=origin)
 
-    def _filled(self, run: Sequence[int]) -> Iterator[tuple[int, tuple[Candidate, ...]]]:
+    def _filled(self, run: Sequence[int]) -> Iterator[tuple[int, tuple[int, tuple[Candidate, ...]]]]:
+        """Each look of a run: its index, the index of the look that it is told by, and its candidates."""
         known = self._known(run)
-        yield known[0], self.answers[known[0]].candidates
+        yield known[0], (known[0], self.answers[known[0]].candidates)
         for one, other in pairwise(known):
+            before, after = self.answers[one], self.answers[other]
             for number in range(one + 1, other):
                 time_s = self.stretch.look(number).frame.time_s
-                yield number, between(self.answers[one], self.answers[other], time_s, self._config)
-            yield other, self.answers[other].candidates
+                origin = one if nearer(before, after, time_s) is before else other
+                yield number, (origin, between(before, after, time_s, self._config))
+            yield other, (other, after.candidates)
 
     def _known(self, run: Sequence[int]) -> list[int]:
         return [number for number in run if number in self.answers]
@@ -136,7 +145,19 @@ class Inquiry:
         """Whether the looks between these two are known by them; those at one unchanged picture are."""
         if self.stretch.stands_for(one) == self.stretch.stands_for(other):
             return True
-        return agree(self.answers[one], self.answers[other], self._config)
+        return agree(self.answers[one], self.answers[other], self._config) and not self._may_have_gone(one, other)
+
+    def _may_have_gone(self, one: int, other: int) -> bool:
+        """Whether a label that both show may have been away: little moves in the picture, but just where it is."""
+        length_s = self.answers[other].time_s - self.answers[one].time_s
+        if length_s <= self.stretch.stride_s:
+            return False
+        moved = np.any([self.stretch.changed[number] for number in range(one + 1, other + 1)], axis=0)
+        return any(
+            sighting.label is not None and touches(candidate.box, moved)
+            for answer in (self.answers[one], self.answers[other])
+            for candidate, sighting in zip(answer.candidates, answer.sightings, strict=True)
+        )
 
     def _is_edge(self, run: Sequence[int], before: int, after: int) -> bool:
         ours, theirs = self.answers.get(before), self.answers.get(after)

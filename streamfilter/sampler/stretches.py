@@ -7,6 +7,7 @@ which it was stopped.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -32,6 +33,7 @@ class Stretch:
     `runs`: the indices of looks between which nothing is cut and nothing lost. `is_continued`: the first look is the
     last one of the stretch before. `first`: how many looks there were before the stretch. `pictures`: of looks, where
     they were made ready. `is_torn`: the source failed before it was whole, so another try may give another stretch.
+    `changed`: of looks, the tiles that differ from the look before, `(9, 16)`. `stride_s`: see `Pace`.
     """
 
     items: list[Look | Gap] = field(default_factory=list)
@@ -41,6 +43,8 @@ class Stretch:
     first: int = 0
     pictures: dict[int, Pixels] = field(default_factory=dict)
     is_torn: bool = False
+    changed: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
+    stride_s: float = math.inf
 
     @property
     def until(self) -> int:
@@ -88,8 +92,7 @@ class _Growing:
         self._begin(None)
 
     def _begin(self, last: Look | None) -> None:
-        self._stretch = Stretch(is_continued=last is not None, first=self._count)
-        self._changes: dict[int, NDArray[np.bool_]] = {}
+        self._stretch = Stretch(is_continued=last is not None, first=self._count, stride_s=self._pace.stride_s)
         self._worth = 0.0
         self._bytes = 0
         self._is_broken = last is None
@@ -121,7 +124,7 @@ class _Growing:
         stretch.is_torn = is_torn
         for run in stretch.runs:
             times_s = [stretch.look(n).frame.time_s for n in run]
-            changed = np.stack([self._changes[n] for n in run])
+            changed = np.stack([stretch.changed[n].ravel() for n in run])
             stretch.due += [run[k] for k in due_looks(times_s, changed, self._pace)]
         self._begin(last if isinstance(last, Look) else None)
         return stretch
@@ -130,7 +133,7 @@ class _Growing:
         stretch = self._stretch
         number = len(stretch.items)
         before = None if begins else stretch.look(stretch.runs[-1][-1])
-        changed = self._changes[number] = self._changed(before, look)
+        changed = stretch.changed[number] = self._changed(before, look)
         if look.is_still or begins:  # nothing happened before a still look, and before a cut nothing is searched
             look = replace(look, passed=())
         stretch.items.append(look)
@@ -147,4 +150,4 @@ class _Growing:
     def _changed(self, before: Look | None, look: Look) -> NDArray[np.bool_]:
         mine = thumbnail_of(look)
         other = mine if before is None else thumbnail_of(before)
-        return (tile_changes(other, mine) > self._threshold).ravel()
+        return np.asarray(tile_changes(other, mine) > self._threshold)

@@ -17,7 +17,7 @@ from fakes import LABELS, color_clip, color_network
 
 from streamfilter import buffering
 from streamfilter.buffering import StalledError, prefetch
-from streamfilter.config import RunConfig, SourceConfig
+from streamfilter.config import RunConfig, SourceConfig, load_config
 from streamfilter.errors import SinkError, SourceError
 from streamfilter.pipeline import identify, run
 from streamfilter.sinks import EventLog
@@ -33,8 +33,10 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return color_clip(folder / "colors.mp4", [(0.5, 11.0, LABELS["Red"])], seconds=14, rate_hz=5)
 
 
-def run_on(names: list[Path], log: Path, *, resume: bool = False) -> tuple[RunSummary, bytes]:
-    config, network = RunConfig(), color_network()
+def run_on(
+    names: list[Path], log: Path, *, resume: bool = False, config: RunConfig | None = None
+) -> tuple[RunSummary, bytes]:
+    config, network = config or RunConfig(), color_network()
     texts = [str(name) for name in names]
     with EventLog(log, identify(texts, config=config, model=network.facts), resume=resume) as events:
         summary = run(texts, network, config=config, log=events)
@@ -136,7 +138,8 @@ def test_a_source_that_hangs_is_given_up_and_the_next_one_is_read(
 
     monkeypatch.setattr(packets, "demuxed", slow)
     try:
-        summary, content = run_on([hanging, clip], tmp_path / "log.jsonl")
+        hasty = load_config(RunConfig, overrides=["source.limits.patience_s=2"])
+        summary, content = run_on([hanging, clip], tmp_path / "log.jsonl", config=hasty)
     finally:
         release.set()
     assert "nothing came" in str(summary.sources[0].error)

@@ -63,7 +63,8 @@ def test_distinct_places_are_those_that_overlap_no_better_one_whatever_they_show
 
 @given(FOUND)
 def test_pairwise_overlaps_are_those_of_single_boxes(found: Found) -> None:
-    union, smaller = pairwise(arrays(found)[0])
+    boxes = arrays(found)[0]
+    union, smaller = pairwise(boxes, boxes)
     for i, (one, _, _) in enumerate(found):
         for j, (other, _, _) in enumerate(found):
             assert union[i, j] == pytest.approx(one.iou(other), abs=1e-12)

@@ -47,6 +47,7 @@ class RayEngine:
         self._out, self._unfinished = out, unfinished
         self._is_ours = False
         self._copies: list[Any] = []
+        self._content: Any = None
 
     def __enter__(self) -> Self:
         self._is_ours = _connect()
@@ -67,13 +68,13 @@ class RayEngine:
         import ray
 
         try:
-            content = ray.put(self._model.read_bytes())
+            self._content = ray.put(self._model.read_bytes())  # kept: an actor that begins anew wants it again
         except OSError as error:
             raise ModelError(f"cannot read model {self._model}: {error.strerror}; check the path") from None
         plan = _plan(ray.cluster_resources(), self._config.batch.jobs)
         # However often it dies, it begins anew, and what it was asked is asked again.
         made = ray.remote(num_cpus=1, num_gpus=plan.gpus, max_restarts=-1, max_task_retries=-1)(ModelCopy)
-        self._copies = [made.remote(content, self._config, plan.threads) for _ in range(plan.copies)]
+        self._copies = [made.remote(self._content, self._config, plan.threads) for _ in range(plan.copies)]
         self._plan = plan
         network = _ask(self._copies[0].network)
         return Ready(network.facts.digest, network.facts.runtime, f"{plan.copies} × {network.device} on Ray")

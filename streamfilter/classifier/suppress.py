@@ -10,15 +10,15 @@ VOTE_IOU = 0.5
 """Windows that overlap the best one this much have a say in where its box lies."""
 
 
-def pairwise(boxes: Boxes) -> tuple[Boxes, Boxes]:
-    """Intersection over union and over the smaller area, both `(n, n)`, of boxes x, y, width, height."""
-    x1, y1 = boxes[:, 0], boxes[:, 1]
-    x2, y2 = x1 + boxes[:, 2], y1 + boxes[:, 3]
-    width = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)
-    height = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
+def pairwise(boxes: Boxes, others: Boxes) -> tuple[Boxes, Boxes]:
+    """Intersection over union and over the smaller area of boxes x, y, width, height, `(n, 4)` and `(m, 4)`: `(n, m)`."""
+    ends, other_ends = boxes[:, :2] + boxes[:, 2:], others[:, :2] + others[:, 2:]
+    width, height = (
+        np.minimum(ends[:, i, None], other_ends[:, i]) - np.maximum(boxes[:, i, None], others[:, i]) for i in (0, 1)
+    )
     shared = np.clip(width, 0, None) * np.clip(height, 0, None)
-    area = boxes[:, 2] * boxes[:, 3]
-    return shared / (area[:, None] + area - shared), shared / np.minimum(area[:, None], area)
+    area, other = boxes[:, 2] * boxes[:, 3], others[:, 2] * others[:, 3]
+    return shared / (area[:, None] + other - shared), shared / np.minimum(area[:, None], other)
 
 
 def suppress(boxes: Boxes, scores: Boxes, labels: NDArray[np.int64], *, iou: float, most: int) -> list[int]:
@@ -28,14 +28,14 @@ def suppress(boxes: Boxes, scores: Boxes, labels: NDArray[np.int64], *, iou: flo
     dropped: a part of a logo looks like the logo. Of different labels the better one holds the place from an overlap
     (IoU) of one half.
     """
-    union, smaller = pairwise(boxes)
+    union, smaller = pairwise(boxes, boxes)
     same = labels[:, None] == labels
     return _greedy(np.where(same, (union > iou) | (smaller > 0.5), union > 0.5), scores, most)
 
 
 def distinct(boxes: Boxes, scores: Boxes, *, iou: float, most: int) -> list[int]:
     """As `suppress`, for whatever the boxes show: dropped is only what overlaps a better box by more than `iou`."""
-    return _greedy(pairwise(boxes)[0] > iou, scores, most)
+    return _greedy(pairwise(boxes, boxes)[0] > iou, scores, most)
 
 
 def _greedy(drops: NDArray[np.bool_], scores: Boxes, most: int) -> list[int]:
@@ -56,5 +56,5 @@ def vote(boxes: Boxes, scores: Boxes, labels: NDArray[np.int64], winner: int) ->
 
     Gidaris and Komodakis, "Object detection via a multi-region and semantic segmentation-aware CNN model" (ICCV 2015).
     """
-    near = (pairwise(boxes)[0][winner] >= VOTE_IOU) & (labels == labels[winner])
+    near = (pairwise(boxes[[winner]], boxes)[0][0] >= VOTE_IOU) & (labels == labels[winner])
     return np.asarray(np.average(boxes[near], axis=0, weights=scores[near]))

@@ -39,12 +39,18 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _nothing_is_converted_for_training() -> Iterator[None]:
-    """Networks of tests are tiny: to convert one for OpenVINO takes longer than to train it without."""
-    frozen = sys.modules.get("streamfilter.training.frozen")
+def _training_is_small() -> Iterator[None]:
+    """Networks of tests are tiny: to convert one for OpenVINO takes longer than to train it without, and close-ups of a
+    quarter of the size tell them as much.
+    """
+    own = {"frozen": ("uses_openvino", lambda compute: False)} | dict.fromkeys(
+        ("closer", "closeups", "spotting"), ("SIDE", 64)
+    )
     with pytest.MonkeyPatch.context() as patch:
-        if frozen is not None:
-            patch.setattr(frozen, "uses_openvino", lambda compute: False)
+        for name, (what, instead) in own.items():
+            module = sys.modules.get(f"streamfilter.training.{name}")
+            if module is not None:
+                patch.setattr(module, what, instead)
         yield
 
 

@@ -52,8 +52,8 @@ SETTINGS = {
     "min_side": 0.6,
     "scenes": 24,
     "validation_scenes": 10,
-    "closer_scenes": 10,
-    "closer_pictures": 10,
+    "closer_scenes": 16,
+    "closer_pictures": 16,
     "epochs": 2,
     "batch": 8,
     "reduced": 8,
@@ -293,7 +293,7 @@ def untrained(path: Path) -> Path:
     """The file of a model that knows the drawn folder's labels by name only."""
     model = tiny_model(tuple(MARKS))
     settings = {name: value for name, value in SETTINGS.items() if name != "closer_scenes"}
-    told = replace(model.provenance, settings={**settings, "closer_scenes": 12})
+    told = replace(model.provenance, settings={**settings, "closer_scenes": 16})
     save_model(replace(model, provenance=told), path)
     return path
 

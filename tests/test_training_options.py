@@ -160,8 +160,8 @@ def test_from_folder_to_model_file_with_everything_on(tmp_path: Path) -> None:
             "reduced": 8,
             "embedding": 8,
             "validation_scenes": 10,
-            "closer_scenes": 10,
-            "closer_pictures": 10,
+            "closer_scenes": 16,
+            "closer_pictures": 16,
             **small,
         },  # type: ignore[arg-type]
         **{**OPTIONS["all at once"], "synthetic": made},  # type: ignore[arg-type]

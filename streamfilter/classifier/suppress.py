@@ -11,7 +11,10 @@ VOTE_IOU = 0.5
 
 
 def pairwise(boxes: Boxes, others: Boxes) -> tuple[Boxes, Boxes]:
-    """Intersection over union, and over the smaller area, of boxes x, y, width, height, `(n, 4)` and `(m, 4)`: `(n, m)`."""
+    """Intersection over union, and over the smaller area, of boxes x, y, width, height.
+
+    `(n, 4)` and `(m, 4)` give `(n, m)` each.
+    """
     ends, other_ends = boxes[:, :2] + boxes[:, 2:], others[:, :2] + others[:, 2:]
     width, height = (
         np.minimum(ends[:, i, None], other_ends[:, i]) - np.maximum(boxes[:, i, None], others[:, i]) for i in (0, 1)

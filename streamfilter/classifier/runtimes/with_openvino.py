@@ -24,7 +24,9 @@ from streamfilter.model.network import DenseOutput
 from streamfilter.types import Pixels
 
 MOST_STREAMS = 4
-"""Pictures that pass side by side: beyond, their activations take more memory than is saved in time."""
+"""Inputs that pass side by side: beyond, their activations take more memory than is saved in time."""
+THREADS_PER_STREAM = {"dense": 2}
+"""One elsewhere. A picture is large enough for two, and one that is asked about alone does not wait for one thread."""
 _PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16"}
 _CONVERSION_TOOLS = "openvino.tools.ovc"
 
@@ -52,7 +54,6 @@ class OpenVinoRuntime:
         self._core = self._openvino.Core()
         self._read, self._dtype, self._threads = read, dtype, threads
         self._arithmetic = "int8" if int8 else str(dtype).removeprefix("torch.")
-        self._streams = min(threads, MOST_STREAMS)
         self._requests: dict[str, list[Any]] = {}
         self._turns = Turns()
         reference = weakref.ref(self)
@@ -84,15 +85,16 @@ class OpenVinoRuntime:
     def _requests_of(self, name: str) -> list[Any]:
         """The requests of a pass, one per stream; compiled when it is first asked for."""
         if name not in self._requests:
+            streams = min(max(1, self._threads // THREADS_PER_STREAM.get(name, 1)), MOST_STREAMS)
             settings = {
                 "INFERENCE_PRECISION_HINT": _PRECISIONS[self._dtype],
                 "INFERENCE_NUM_THREADS": self._threads,
-                "NUM_STREAMS": self._streams,
+                "NUM_STREAMS": streams,
                 # Pinning would tie two runs on one machine to the same cores.
                 "ENABLE_CPU_PINNING": False,
             }
             compiled = self._core.compile_model(self._core.read_model(self._read(name), b""), "CPU", settings)
-            self._requests[name] = [compiled.create_infer_request() for _ in range(self._streams)]
+            self._requests[name] = [compiled.create_infer_request() for _ in range(streams)]
         return self._requests[name]
 
     def parts(self) -> list[Any]:

@@ -19,7 +19,8 @@ from streamfilter.evaluation.cache import CandidateCache, default_cache, pack, u
 from streamfilter.evaluation.looking import Looked, Looker
 from streamfilter.evaluation.pictures import Subject, find_subjects, read_subject
 from streamfilter.evaluation.robustness import spread_over_labels
-from streamfilter.evaluation.samples import collect, make_judge
+from streamfilter.evaluation.samples import NOTHING, collect, make_judge
+from streamfilter.evaluation.sections import measure
 from streamfilter.evaluation.shifts import SHIFTS, Shift, apply_shift, h264, jpeg, noisy
 from streamfilter.rejector import make_rejector
 from streamfilter.types import Box, Candidate, Features, Pixels
@@ -183,6 +184,32 @@ def test_a_picture_is_taken_for_its_least_unfamiliar_candidate_and_decided_as_a_
     assert samples.unfamiliarity[0] < samples.unfamiliarity[1]
     assert samples.confidence.tolist() == [0.9, 0.3, 0.1]
     assert (samples.best(0).logits == np.float32(sure)).all()
+
+
+def test_a_picture_in_which_nothing_is_seen_counts_as_rejected_and_as_the_least_familiar() -> None:
+    model = tiny_model()
+    judge = make_judge(model, make_rejector(model.thresholds, RunConfig().rejector, {}), RunConfig())
+    seen = [candidate(RING, 0.9, logits=(4.0, 0.0, 0.0))]
+    strange = [candidate(STAR, 0.3, logits=(0.0, 0.4, 0.2))]
+    pictures = [(RING, seen), (RING, []), (None, strange), (None, [])]
+    samples = collect(
+        [
+            Looked(Subject(Path(f"{i}.png"), "known" if label else "far", label, str(i)), candidates)
+            for i, (label, candidates) in enumerate(pictures)
+        ],
+        judge,
+    )
+    assert len(samples) == 4
+    assert samples.decided.tolist() == [0, 2, 2, 2]
+    assert samples.taken_for.tolist() == [0, NOTHING, 1, NOTHING]
+    assert samples.confident_in.tolist() == [0, NOTHING, 1, NOTHING]
+    assert samples.unfamiliarity[1] == samples.unfamiliarity[3] == samples.unfamiliarity.max()
+    # Of four pairs two are in order, one is a tie and one is not: the missed logo is no likelier than the stranger.
+    unfamiliarity, is_known = samples.unfamiliarity, samples.is_known
+    pairs = [np.sign(b - a) for a in unfamiliarity[is_known] for b in unfamiliarity[~is_known]]
+    assert measure(samples, np.arange(4), rounds=10)["auroc"].value == pytest.approx(np.mean(pairs) / 2 + 0.5)
+    assert measure(samples, np.arange(4), rounds=10)["known_rejected"].value == 0.5
+    assert measure(samples, np.arange(4), rounds=10)["unknown_accepted"].value == 0.0
 
 
 @pytest.mark.parametrize("shift", [shift for shift in SHIFTS if shift.kind != "fgsm"], ids=lambda shift: shift.name)

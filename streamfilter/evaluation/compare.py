@@ -8,7 +8,7 @@ import numpy as np
 
 from streamfilter.evaluation.bootstrap import ROUNDS, Estimate, estimate
 from streamfilter.evaluation.curve import measure_curve, trace
-from streamfilter.evaluation.samples import Samples, ScoreFunction, rank
+from streamfilter.evaluation.samples import NOTHING, Samples, ScoreFunction, rank
 from streamfilter.evaluation.sections import Rows, Sections, divisions
 
 _COLUMNS = (
@@ -29,8 +29,12 @@ def compare(samples: Samples, scores: Mapping[str, ScoreFunction], *, rounds: in
 
 def _measure(samples: Samples, rows: Rows, score: ScoreFunction, *, rounds: int) -> dict[str, Estimate]:
     values, chosen = rank([samples.seen[row] for row in rows], score)
-    labels = [samples.seen[row][int(candidate)].label for row, candidate in zip(rows, chosen, strict=True)]
-    is_right = np.array([samples.subjects[row].label == label for row, label in zip(rows, labels, strict=True)])
+    is_right = np.array(
+        [
+            place != NOTHING and samples.seen[row][place].label == samples.subjects[row].label
+            for row, place in zip(rows, map(int, chosen), strict=True)
+        ]
+    )
     is_known = samples.is_known[rows]
     return estimate(
         lambda weights: measure_curve(trace(values, is_known, is_right, weights)),

@@ -8,7 +8,7 @@ import streamfilter
 from streamfilter.evaluation.bootstrap import CONFIDENCE, ROUNDS
 from streamfilter.evaluation.clips import ClipResult
 from streamfilter.evaluation.evaluate import Evaluation
-from streamfilter.evaluation.samples import Samples
+from streamfilter.evaluation.samples import NOTHING, Samples
 from streamfilter.evaluation.sections import Sections, as_json, diagrams, per_label
 
 VERSION = 1
@@ -62,13 +62,13 @@ def clip_row(clip: ClipResult) -> dict[str, Any]:
 
 
 def _sample(samples: Samples, row: int) -> dict[str, Any]:
-    subject, decided = samples.subjects[row], int(samples.decided[row])
+    subject, decided, taken_for = samples.subjects[row], int(samples.decided[row]), int(samples.taken_for[row])
     return {
         "picture": str(subject.path),
         "kind": subject.kind,
         "label": subject.label,
         "decided": samples.labels[decided] if decided < samples.none else None,
         "confidence": round(float(samples.confidence[row]), 5),
-        "taken_for": samples.labels[int(samples.taken_for[row])],
+        "taken_for": None if taken_for == NOTHING else samples.labels[taken_for],
         "unfamiliarity": float(f"{samples.unfamiliarity[row]:.8g}"),
     }

@@ -15,7 +15,7 @@ from streamfilter.evaluation.feature_map import feature_map
 from streamfilter.evaluation.page.svg import Frame, canvas, legend, rectangle, text
 from streamfilter.evaluation.pictures import Kind
 from streamfilter.evaluation.reliability import Reliability, reliability
-from streamfilter.evaluation.samples import Samples
+from streamfilter.evaluation.samples import NOTHING, Samples
 from streamfilter.evaluation.sections import divisions
 from streamfilter.types import Features
 
@@ -183,7 +183,8 @@ def _cell(own: NDArray[np.int64], column: int, names: Sequence[str], *, x: float
 
 def map_of_features(samples: Samples, *, seed: int = 0) -> str:
     """Where the network puts the pictures: the embedding of each one's least unfamiliar window, laid out flat."""
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(samples))[:_MAPPED])
+    seen = np.flatnonzero(samples.chosen != NOTHING)
+    chosen = np.sort(np.random.default_rng(seed).permutation(seen)[:_MAPPED])
     places = feature_map(_features(samples, chosen).embeddings)
     frame = Frame((-1.06, 1.06), (-1.06, 1.06), width=640, height=520, left=6, bottom=6, right=6, top=6)
     dots, names = [], []

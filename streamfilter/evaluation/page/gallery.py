@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streamfilter.errors import DatasetError
 from streamfilter.evaluation.pictures import read_subject, resized
-from streamfilter.evaluation.samples import Samples
+from streamfilter.evaluation.samples import NOTHING, Samples
 from streamfilter.types import Box, Pixels
 
 EACH = 8
@@ -77,6 +77,8 @@ def _card(samples: Samples, row: int) -> str:
     subject, sighting = samples.subjects[row], samples.verdicts[row]
     said = f"{sighting.label} {sighting.score:.2f}" if sighting.label else f"{sighting.candidate.label}? rejected"
     reason = f" ({sighting.rejection})" if sighting.rejection else ""
+    if samples.chosen[row] == NOTHING:
+        said, reason = "nothing seen", ""
     shown = subject.label or f"none ({subject.kind})"
     try:
         image = thumbnail(read_subject(subject.path), sighting.candidate.box)

@@ -19,7 +19,7 @@ from streamfilter.buffering import batched
 from streamfilter.config import RunConfig
 from streamfilter.gate import Region, Seen, merged, region_of, stale_tiles, thumbnail_of
 from streamfilter.sampler import Answer, Edge, Inquiry, Stretch, Told
-from streamfilter.stages import Classifier, Rejector
+from streamfilter.stages import Classifier, Rejector, at_analysis_size
 from streamfilter.types import Candidate, Gap, Look, Pixels
 
 
@@ -62,7 +62,7 @@ class Asker:
     def _answer(self, inquiry: Inquiry, wanted: Sequence[int]) -> None:
         """Ask about the pictures of these looks that were not asked about before."""
         for some in batched(self._questions(inquiry, inquiry.unseen(wanted)), self._batch):
-            pictures = [self._picture(inquiry.stretch, question.number) for question in some]
+            pictures = [take_picture(inquiry.stretch, question.number, self._classifier) for question in some]
             parts = [q.region.cut(p) if q.region is not None else p for q, p in zip(some, pictures, strict=True)]
             for question, picture, found in zip(some, pictures, self._classifier.classify(parts), strict=True):
                 inquiry.take(question.number, self._answered(inquiry, question, picture, tuple(found)))
@@ -108,15 +108,17 @@ class Asker:
         """One step nearer to each of these edges."""
         for some in batched(edges, self._batch):
             found = self._classifier.classify(
-                [self._picture_of(look) for edge in some if (look := edge.middle) is not None]
+                [
+                    at_analysis_size(look.frame.picture, self._classifier)
+                    for edge in some
+                    if (look := edge.middle) is not None
+                ]
             )
             for edge, candidates in zip(some, map(tuple, found), strict=True):
                 edge.take(candidates, self._rejector.judge(candidates))
 
-    def _picture(self, stretch: Stretch, number: int) -> Pixels:
-        made = stretch.pictures.pop(number, None)
-        return self._picture_of(stretch.look(number)) if made is None else made
 
-    def _picture_of(self, look: Look) -> Pixels:
-        picture = look.frame.picture
-        return picture.rgb(*self._classifier.analysis_size(picture.width, picture.height))
+def take_picture(stretch: Stretch, number: int, classifier: Classifier) -> Pixels:
+    """The picture of a look in a stretch at the size of analysis; where it was made ready, it is kept no longer."""
+    made = stretch.pictures.pop(number, None)
+    return at_analysis_size(stretch.look(number).frame.picture, classifier) if made is None else made

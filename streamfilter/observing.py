@@ -23,7 +23,7 @@ from streamfilter.errors import SourceError
 from streamfilter.gate import make_gate
 from streamfilter.sampler import Pace, Stretch, Told, make_sampler, stretches
 from streamfilter.source.patience import Patience, hangs, patiently
-from streamfilter.stages import Classifier, Rejector, Source
+from streamfilter.stages import Classifier, Rejector, Source, at_analysis_size
 from streamfilter.types import Candidate, Frame, Gap, Look, Pixels, Sighting, Verdict
 
 AHEAD_BATCHES = 2
@@ -100,23 +100,22 @@ def observing(
     results may depend on the whole of it.
     """
     feed = _Feed(source, classifier, config, known=known)
-    batch, is_stalled = config.classifier.batch, Patience(source.counts, config.source.limits.patience_s)
     if rejector is not None and config.sampler.is_adaptive:
         asker = Asker(classifier, rejector, config)
-        with prefetch(feed.stretches(), AHEAD_STRETCHES, is_stalled=is_stalled) as ahead:
-            yield Observed(_told(_unless_stalled(ahead, feed), asker, known[0]), feed)
+        with feed.ahead(feed.stretches(), AHEAD_STRETCHES) as ahead:
+            yield Observed(_told(ahead, asker, known[0]), feed)
         return
-    with prefetch(feed.items(), AHEAD_BATCHES * batch, is_stalled=is_stalled) as items:
-        yield Observed(_observations(_batches(_unless_stalled(items, feed), batch), classifier), feed)
+    batch = config.classifier.batch
+    with feed.ahead(feed.items(), AHEAD_BATCHES * batch) as items:
+        yield Observed(_observations(_batches(items, batch), classifier), feed)
 
 
 @contextmanager
 def surveying(source: Source, classifier: Classifier, config: RunConfig) -> Iterator[Observed[Stretch]]:
     """The stretches in which a run with `sampler.adaptive` asks: for who wants to ask otherwise."""
     feed = _Feed(source, classifier, config, known=(0, 0))
-    is_stalled = Patience(source.counts, config.source.limits.patience_s)
-    with prefetch(feed.stretches(), AHEAD_STRETCHES, is_stalled=is_stalled) as ahead:
-        yield Observed(_unless_stalled(ahead, feed), feed)
+    with feed.ahead(feed.stretches(), AHEAD_STRETCHES) as ahead:
+        yield Observed(ahead, feed)
 
 
 def verdicts(observed: Iterable[Observation | Gap], rejector: Rejector) -> Iterator[Verdict | Gap]:
@@ -191,9 +190,18 @@ class _Feed:
         self.end_s = config.source.start_s
         self.error: SourceError | None = None
 
-    def give_up(self) -> None:
-        """The source hangs."""
-        self.error = hangs(self._source.facts.name, self._config.source.limits)
+    @contextmanager
+    def ahead(self, items: Iterable[T], depth: int) -> Iterator[Iterator[T]]:
+        """Items made in a thread of their own, at most `depth` of them too early; they end where the source hangs."""
+        is_stalled = Patience(self._source.counts, self._config.source.limits.patience_s)
+        with prefetch(items, depth, is_stalled=is_stalled) as made:
+            yield self._unless_stalled(made)
+
+    def _unless_stalled(self, items: Iterable[T]) -> Iterator[T]:
+        try:
+            yield from items
+        except StalledError:
+            self.error = hangs(self._source.facts.name, self._config.source.limits)
 
     def items(self) -> Iterator[_Item]:
         """Looks with their pictures at the size of analysis, and gaps, in order; a source's error ends them."""
@@ -210,16 +218,12 @@ class _Feed:
             for stretch in stretches(self._looks(keep=keep), pace, threshold=self._config.gate.threshold):
                 if stretch.until >= self._known:
                     stretch.pictures = {
-                        n: self.picture_of(stretch.look(n)) for n in map(stretch.stands_for, stretch.due)
+                        n: at_analysis_size(stretch.look(n).frame.picture, self._classifier)
+                        for n in map(stretch.stands_for, stretch.due)
                     }
                 yield stretch
         except SourceError as error:
             self.error = error.with_traceback(None)  # or it holds the pictures on its way as long as the run lasts
-
-    def picture_of(self, look: Look) -> Pixels:
-        """A look's picture at the size of analysis."""
-        picture = look.frame.picture
-        return picture.rgb(*self._classifier.analysis_size(picture.width, picture.height))
 
     def _kept(self, frame: Frame) -> Frame:
         """A frame that the network may be asked about later."""
@@ -259,7 +263,7 @@ class _Feed:
             judged += not look.is_still
 
     def _ready(self, look: Look, *, is_needed: bool) -> _Prepared:
-        pixels = self.picture_of(look) if is_needed else None
+        pixels = at_analysis_size(look.frame.picture, self._classifier) if is_needed else None
         return _Prepared(look.frame.time_s, look.frame.pts, look.cuts_s, look.is_still, pixels)
 
 
@@ -269,13 +273,6 @@ def read_through(source: Source, limits: SourceLimits) -> None:
     with patiently(times, source.counts, limits, name=source.facts.name) as read:
         for _ in read:
             pass
-
-
-def _unless_stalled(items: Iterable[T], feed: _Feed) -> Iterator[T]:
-    try:
-        yield from items
-    except StalledError:
-        feed.give_up()
 
 
 def _batches(items: Iterator[_Item], size: int) -> Iterator[list[list[_Item]]]:

@@ -21,6 +21,7 @@ from streamfilter.types import (
     Gap,
     Happening,
     Look,
+    Picture,
     Pixels,
     Sighting,
     Verdict,
@@ -148,3 +149,8 @@ class Sink(Protocol):
         `key` is the same whenever the same record comes again, after a crash for example. Raises `RefusedError` for a
         record that will never be taken; after any other error it comes again.
         """
+
+
+def at_analysis_size(picture: Picture, classifier: Classifier) -> Pixels:
+    """A picture as the classifier wants it, `(H, W, 3)` uint8 RGB."""
+    return picture.rgb(*classifier.analysis_size(picture.width, picture.height))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from streamfilter.asking import take_picture
 from streamfilter.buffering import batched
 from streamfilter.observing import Observation
 from streamfilter.sampler import Stretch
@@ -39,17 +40,9 @@ def _asked(stretch: Stretch, new: range, classifier: Classifier, batch: int) -> 
     shown = [n for n in new if isinstance(item := stretch.items[n], Look) and not item.is_still]
     answers: dict[int, tuple[Candidate, ...]] = {}
     for numbers in batched(shown, batch):
-        found = classifier.classify([_pixels(stretch, number, classifier) for number in numbers])
+        found = classifier.classify([take_picture(stretch, number, classifier) for number in numbers])
         answers.update(zip(numbers, map(tuple, found), strict=True))
     return answers
-
-
-def _pixels(stretch: Stretch, number: int, classifier: Classifier) -> Pixels:
-    made = stretch.pictures.get(number)
-    if made is not None:
-        return made
-    picture = stretch.look(number).frame.picture
-    return picture.rgb(*classifier.analysis_size(picture.width, picture.height))
 
 
 def _outline(stretch: Stretch) -> Stretch:

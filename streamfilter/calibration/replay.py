@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from streamfilter.calibration.dial import Dial
 from streamfilter.calibration.footage import CachedLook, Clip
 from streamfilter.config import SmootherConfig
-from streamfilter.sampler import Answer, Inquiry, Told
+from streamfilter.sampler import Answer, Inquiry
 from streamfilter.smoother import make_smoother
 from streamfilter.types import Event, Gap, Happening, Sighting, Verdict
 
@@ -61,13 +61,15 @@ def _sampled(clip: Clip, dial: Dial, threshold: float, config: SmootherConfig) -
             for number in wanted:
                 inquiry.share(number)
         for told in inquiry.told({}):
-            yield told if isinstance(told, Gap) else _verdict(told, looks, dial, threshold)
-
-
-def _verdict(told: Told, looks: Mapping[int, CachedLook], dial: Dial, threshold: float) -> Verdict:
-    assert told.origin is not None  # no extra looks without edges
-    sightings = dial.decide(told.candidates, looks[told.origin].unfamiliarity, threshold)
-    return Verdict(told.look.frame.time_s, told.look.frame.pts, sightings, told.look.cuts_s)
+            if isinstance(told, Gap):
+                yield told
+                continue
+            assert told.origin is not None  # no extra looks without edges
+            answer, frame = inquiry.answers[told.origin], told.look.frame
+            sightings = answer.sightings
+            if told.candidates is not answer.candidates:  # they have moved
+                sightings = dial.decide(told.candidates, looks[told.origin].unfamiliarity, threshold)
+            yield Verdict(frame.time_s, frame.pts, sightings, told.look.cuts_s)
 
 
 def sweep(clip: Clip, dial: Dial, thresholds: Sequence[float], config: SmootherConfig) -> list[tuple[Event, ...]]:

@@ -7,6 +7,7 @@ ProRes, nothing is ever encoded anew.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from fractions import Fraction
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -86,7 +87,7 @@ def length_size(codec: str, extradata: bytes | None) -> int:
     return sizes[codec](extradata) if codec in sizes else 0
 
 
-class _Encoded:
+class _Encoded(ABC):
     """What the kits share: an encoder with the source's size, colours and clock."""
 
     tag: str | None = None
@@ -116,13 +117,9 @@ class _Encoded:
         codec.color_range, codec.colorspace = source.color_range, source.colorspace
         codec.color_primaries, codec.color_trc = source.color_primaries, source.color_trc
         codec.options = self.options()
-        self._prepare(codec)
 
-    def options(self) -> dict[str, str]:
-        raise NotImplementedError
-
-    def _prepare(self, codec: VideoCodecContext) -> None:
-        """Set what is no option."""
+    @abstractmethod
+    def options(self) -> dict[str, str]: ...
 
     def header(self) -> bytes:
         return self._extradata
@@ -155,7 +152,8 @@ class _H264(_Encoded):
         fixed = f"sps-id={self._own_id}:sliced-threads=1:rc-lookahead=0:sync-lookahead=0:force-cfr=0"
         return {"crf": str(EDGE_CRF), "preset": "veryfast", "bf": "0", "x264-params": fixed}
 
-    def _prepare(self, codec: VideoCodecContext) -> None:
+    def _set_up(self, codec: VideoCodecContext) -> None:
+        super()._set_up(codec)
         codec.flags |= int(Flags.global_header)
 
     def header(self) -> bytes:
@@ -222,7 +220,8 @@ class _Mpeg2(_Encoded):
             "sc_threshold": "1000000000",
         }
 
-    def _prepare(self, codec: VideoCodecContext) -> None:
+    def _set_up(self, codec: VideoCodecContext) -> None:
+        super()._set_up(codec)
         codec.time_base = 1 / self._rate  # it knows no other clock; the packets get their own times afterwards
 
 

@@ -13,8 +13,8 @@ from streamfilter.freshest import FreshLook
 from streamfilter.gate import make_gate
 from streamfilter.live import LiveFeed
 from streamfilter.sampler import make_sampler
-from streamfilter.stages import Classifier
-from streamfilter.types import Frame, Gap, Look, Picture, Pixels
+from streamfilter.stages import Classifier, at_analysis_size
+from streamfilter.types import Frame, Gap, Look, Pixels
 
 _USUAL_RATE_HZ = 25.0
 _MOST_HELD = 64
@@ -57,13 +57,9 @@ def _arrival_of(frame: Frame, arrivals: deque[tuple[float, float]]) -> float:
 
 
 def _ready(look: Look, classifier: Classifier, arrived_s: float) -> FreshLook:
-    frame, picture = look.frame, look.frame.picture
-    pixels: Callable[[], Pixels] = partial(_converted, picture, classifier)
+    frame = look.frame
+    pixels: Callable[[], Pixels] = partial(at_analysis_size, look.frame.picture, classifier)
     if not look.is_still:
         made = pixels()
         pixels = lambda: made  # noqa: E731 - here, in the feed's thread, and not where all feeds wait
     return FreshLook(frame.time_s, frame.pts, arrived_s, look.cuts_s, look.is_still, pixels)
-
-
-def _converted(picture: Picture, classifier: Classifier) -> Pixels:
-    return picture.rgb(*classifier.analysis_size(picture.width, picture.height))

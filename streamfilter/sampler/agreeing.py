@@ -40,11 +40,10 @@ def labels_of(answer: Answer) -> list[str]:
 
 def between(before: Answer, after: Answer, time_s: float, config: SmootherConfig) -> tuple[Candidate, ...]:
     """What a look at `time_s` between two that agree shows: the nearer one's candidates, where they were by then."""
-    pairs = _pairs(before, after, config)
+    pairs, near = _pairs(before, after, config), nearer(before, after, time_s)
     if not pairs:
-        return nearer(before, after, time_s).candidates
+        return near.candidates
     share = (time_s - before.time_s) / (after.time_s - before.time_s)
-    near = nearer(before, after, time_s)
     candidates = list(near.candidates)
     for first, second in pairs:
         number = first if near is before else second

@@ -99,6 +99,14 @@ def test_a_decision_holds_only_where_the_event_stands_as_expected(log: Path) -> 
     assert one.standing(key("a", 1.0)) == OPEN
 
 
+def test_a_decision_and_its_undoing_that_come_together_both_hold(log: Path) -> None:
+    decisions = Decisions(read_library([log]))
+    assert decisions.decide([Change(key("a", 1.0), ACCEPTED), Change(key("a", 1.0), OPEN, ACCEPTED)]) == 2
+    assert decisions.standing(key("a", 1.0)) == OPEN
+    assert decisions.decide([Change(key("a", 1.0), REJECTED), Change(key("a", 1.0), OPEN, ACCEPTED)]) == 1
+    assert decisions.standing(key("a", 1.0)) == REJECTED
+
+
 def test_many_writers_at_once_lose_nothing(log: Path) -> None:
     library = read_library([log])
     keys = list(library.rows)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections import ChainMap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -68,8 +69,7 @@ class Decisions:
 
     def standing(self, key: str) -> Standing:
         """How an event stands."""
-        last = self._last.get(key)
-        return OPEN if last is None else Standing(last.decision, last.label)
+        return _standing(self._last.get(key))
 
     def last(self, key: str) -> Amendment | None:
         """The last decision about an event, taken back or not."""
@@ -103,24 +103,28 @@ class Decisions:
             self._follow()
 
     def decide(self, changes: Sequence[Change]) -> int:
-        """Write decisions to the disk; returns how many held. Raises `SinkError`, with nothing of a file written."""
+        """Write decisions to the disk; returns how many held. Raises `SinkError`, with nothing of a file written.
+
+        They are taken one after the other: what one expects may be what one before it does.
+        """
         with self._lock:
             self._follow()
             wanted: list[list[Amendment]] = [[] for _ in self._files]
+            last: ChainMap[str, Amendment] = ChainMap({}, self._last)
             for change in changes:
-                if change.expected is None or change.expected == self.standing(change.key):
-                    log, amendment = self._amendment(change)
+                if change.expected is None or change.expected == _standing(last.get(change.key)):
+                    log, amendment = self._amendment(change, last.get(change.key))
                     wanted[log].append(amendment)
+                    last[change.key] = amendment
             for log, amendments in enumerate(wanted):
                 if amendments:
                     append_amendments(self._files[log], amendments)
             self._follow()
             return sum(map(len, wanted))
 
-    def _amendment(self, change: Change) -> tuple[int, Amendment]:
+    def _amendment(self, change: Change, last: Amendment | None) -> tuple[int, Amendment]:
         """A correction of an event's times, from whatever program, outlives a decision about its label."""
         entry = self._library.entries[self._library.rows[change.key]]
-        last = self._last.get(change.key)
         corrected = None if last is None or last.decision is Decision.UNDONE else last
         return entry.log, Amendment(
             event_id=entry.event.event_id,
@@ -145,6 +149,10 @@ class Decisions:
         if key in self._library.rows:
             self._last[key] = amendment
             self._news.append(key)
+
+
+def _standing(last: Amendment | None) -> Standing:
+    return OPEN if last is None else Standing(last.decision, last.label)
 
 
 def _tail(path: Path, offset: int) -> tuple[list[Amendment], int]:

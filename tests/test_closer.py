@@ -14,7 +14,8 @@ from test_classifier import CPU, RED, color_model, picture_with
 from tiny import tiny_model
 
 from streamfilter.classifier import make_classifier
-from streamfilter.classifier.closer import GROWN, MOST_STRETCHED, CloserLook, blend, cut_out
+from streamfilter.classifier.boxes import GROWN, MOST_STRETCHED
+from streamfilter.classifier.closer import CloserLook, blend, cut_out
 from streamfilter.classifier.runtimes import TorchRuntime
 from streamfilter.model import load_model, save_model
 from streamfilter.model.closer import Closer, Cut, describe_closer, pack_closer, restore_closer

@@ -18,7 +18,8 @@ from test_closer import closer
 from tiny import tiny_model
 
 from streamfilter.classifier import make_classifier
-from streamfilter.classifier.closer import MOST_REFINED, CloserLook, cut_region, moves_to, refined
+from streamfilter.classifier.boxes import cut_region, moves_to
+from streamfilter.classifier.closer import MOST_REFINED, CloserLook, refined
 from streamfilter.classifier.runtimes import TorchRuntime
 from streamfilter.errors import ModelError
 from streamfilter.model import load_model, save_model

@@ -9,26 +9,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamfilter.classifier.boxes import cut_region, moved
 from streamfilter.classifier.runtimes import Runtime
 from streamfilter.classifier.suppress import distinct
 from streamfilter.model.closer import Closer, Cut, Refiner
 from streamfilter.rejector.softmax import softmax
 from streamfilter.types import Pixels
 
-GROWN = 1.15
-"""A cut is this much wider and higher than the candidate's box: edges tell what a mark is."""
-MOST_STRETCHED = 4.0
-"""A box that is longer than this many times its shorter side is not stretched any further."""
 ALIASING = 0.6
 """A box that shrinks by more than this is averaged first: warping alone would alias."""
-MOST_REFINED = 6
+MOST_REFINED = 4
 """Places of a picture that are looked at more than once."""
-REFINED_FLOOR = 0.05
+REFINED_FLOOR = 0.1
 """Probability of not being nothing, after the first look, from which on the second is taken."""
 SAME_PLACE_IOU = 0.6
 """Boxes that overlap more than this, once they fit better, are one place."""
-LARGEST_STEP = 1.5
-"""A better box lies no farther away than this many cuts, and is no more times larger or smaller than e to this."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,26 +138,7 @@ def refined(
 ) -> NDArray[np.float64]:
     """Boxes `(n, 4)` of a picture that fit better what their cuts show, cut to the picture."""
     moves = grid @ refiner.weight.numpy().T + refiner.bias.numpy()
-    moves = np.clip(moves.astype(np.float64), -LARGEST_STEP, LARGEST_STEP)
-    size = np.array([picture.shape[1], picture.shape[0]])
-    middle, reach = cut_region(boxes * np.tile(size, 2))
-    middle, wanted = middle + moves[:, :2] * reach, np.exp(moves[:, 2:]) * reach
-    upper, lower = ((middle + sign * wanted / 2) / size for sign in (-1, 1))
-    upper = np.clip(upper, 0.0, 1.0 - 1.0 / size)
-    return np.concatenate([upper, np.clip(lower, upper + 1.0 / size, 1.0) - upper], axis=1)
-
-
-def moves_to(boxes: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What a refiner should say of boxes `(n, 4)` whose logos are at `wanted`, `(n, 4)`, both in pixels: `(n, 4)`."""
-    middle, reach = cut_region(boxes)
-    return np.concatenate([(wanted[:, :2] + wanted[:, 2:] / 2 - middle) / reach, np.log(wanted[:, 2:] / reach)], axis=1)
-
-
-def cut_region(boxes: NDArray[np.float64], cut: Cut = "box") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Middle, and width and height, of what is cut out for boxes `(n, 4)` in pixels: `(n, 2)` each."""
-    reach = np.maximum(boxes[:, 2:], 1.0) * GROWN
-    reach = np.maximum(reach, reach.max(axis=1, keepdims=True) / (MOST_STRETCHED if cut == "box" else 1.0))
-    return boxes[:, :2] + boxes[:, 2:] / 2, reach
+    return moved(boxes, moves, (picture.shape[1], picture.shape[0]))
 
 
 def blend(dense: NDArray[np.float32], close: NDArray[np.float64], closer: Closer) -> NDArray[np.float32]:

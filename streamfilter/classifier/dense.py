@@ -59,6 +59,7 @@ class DenseClassifier:
         self._temperature = model.thresholds.temperature
         self._network = model.network.to(compute.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self._closer = CloserLook(model.closer, self.runtime) if model.closer and config.closer else None
+        self._regions = model.regions
         self._proposer = self._make_proposer()
         self._coarse = CoarsePass(self.runtime, self._network, config) if config.coarse else None
         self._means = model.statistics.means.double().numpy()
@@ -72,7 +73,7 @@ class DenseClassifier:
         network, config = self._network, self._config
         if self._closer is None:
             return Proposer(network, config, floor=config.floor, temperature=self._temperature)
-        return Proposer(network, config, floor=min(PROPOSED, config.floor), places=True)
+        return Proposer(network, config, floor=min(PROPOSED, config.floor), places=True, regions=self._regions)
 
     def analysis_size(self, width: int, height: int) -> tuple[int, int]:
         """Width and height at which a picture is analysed: its short side as configured, both divisible by 32."""

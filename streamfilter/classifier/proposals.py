@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from streamfilter.classifier.regions import RegionHead
 from streamfilter.classifier.suppress import distinct, suppress, vote
-from streamfilter.classifier.windows import window_boxes, window_grid, window_means
+from streamfilter.classifier.windows import window_boxes, window_grid, window_means, windows_at
 from streamfilter.config import ClassifierConfig
 from streamfilter.model import DenseResNet
 from streamfilter.model.network import DenseOutput
+from streamfilter.model.regions import Regions
 from streamfilter.rejector.softmax import softmax
 from streamfilter.types import Features
 
@@ -24,6 +26,10 @@ MOST_WINDOWS = 600
 """Likeliest windows of a picture that suppression looks at."""
 MOST_PLACES = 12
 """Places of a picture that a closer look is taken at."""
+MOST_FITTED = 6
+"""The same where a region head fits them to what is there: fewer do."""
+MOST_REGIONS, SAME_REGION_IOU = 150, 0.7
+"""Windows that the region head reads, and how much two of them may overlap."""
 SAME_PLACE_IOU = 0.5
 """Windows that overlap more than this are one place; one inside another is a place of its own."""
 
@@ -50,11 +56,21 @@ class Proposals:
     features: Features
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Likely:
+    """Windows with their boxes, logits and scores, likeliest first."""
+
+    windows: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    logits: NDArray[np.float32]
+    scores: NDArray[np.float64]
+
+
 class Proposer:
     """What a network's dense pass proposes. `floor`: least probability, at `temperature`, of a window.
 
     `places`: propose where any label could be, one window for each place, for a closer look to say which. The dense
-    pass knows that something is a logo before it knows which one.
+    pass knows that something is a logo before it knows which one. `regions`: fits places to what is there.
     """
 
     def __init__(
@@ -65,13 +81,33 @@ class Proposer:
         floor: float,
         temperature: float = 1.0,
         places: bool = False,
+        regions: Regions | None = None,
     ) -> None:
         self._places = places
         self._network, self._config = network, config
         self._floor, self._temperature = floor, temperature
+        self._head = RegionHead(regions) if regions is not None else None
 
     def propose(self, output: DenseOutput) -> Proposals:
         """What could be a label in one picture, by its dense pass."""
+        likely = self._likely(output)
+        if not self._places:
+            labels = likely.logits[:, :-1].argmax(axis=1)
+            config = self._config
+            kept = suppress(likely.boxes, likely.scores, labels, iou=config.nms_iou, most=config.max_candidates)
+            return self._voted(output, likely, labels, kept)
+        if self._head is not None and len(likely.boxes):
+            return self._fitted(output, likely, self._head)
+        kept = distinct(likely.boxes, likely.scores, iou=SAME_PLACE_IOU, most=MOST_PLACES)
+        return self._voted(output, likely, np.zeros(len(likely.boxes), np.int64), kept)
+
+    def regions(self, output: DenseOutput) -> NDArray[np.float64]:
+        """The windows of a picture that a region head reads, as boxes `(n, 4)`."""
+        likely = self._likely(output)
+        return likely.boxes[_apart(likely)]
+
+    def _likely(self, output: DenseOutput) -> _Likely:
+        """The likeliest windows: to be any label where places are proposed, else one of the labels."""
         grid = (output.logits.shape[2], output.logits.shape[3])
         windows = window_grid(*grid)
         logits = self.logits(output, windows)
@@ -79,19 +115,24 @@ class Proposer:
         best = 1 - chances[:, -1] if self._places else chances[:, :-1].max(axis=1)
         rows = np.flatnonzero(best >= self._floor)
         rows = rows[np.argsort(-best[rows], kind="stable")[:MOST_WINDOWS]]
-        boxes, scores = window_boxes(windows[rows], *grid), best[rows]
-        if self._places:
-            labels = np.zeros(len(rows), np.int64)
-            kept = distinct(boxes, scores, iou=SAME_PLACE_IOU, most=MOST_PLACES)
-        else:
-            labels = chances[rows, :-1].argmax(axis=1)
-            kept = suppress(boxes, scores, labels, iou=self._config.nms_iou, most=self._config.max_candidates)
-        voted = [vote(boxes, scores, labels, k) for k in kept]
+        return _Likely(windows[rows], window_boxes(windows[rows], *grid), logits[rows], best[rows])
+
+    def _voted(self, output: DenseOutput, likely: _Likely, labels: NDArray[np.int64], kept: list[int]) -> Proposals:
+        voted = [vote(likely.boxes, likely.scores, labels, k) for k in kept]
+        windows = likely.windows[kept]
         return Proposals(
-            windows[rows[kept]],
+            windows,
             np.stack(voted) if voted else np.zeros((0, 4)),
-            self.features(output, windows[rows[kept]], logits[rows[kept]]),
+            self.features(output, windows, likely.logits[kept]),
         )
+
+    def _fitted(self, output: DenseOutput, likely: _Likely, head: RegionHead) -> Proposals:
+        """Places that fit what is there, and are likeliest to overlap a mark that is likely a label."""
+        read = _apart(likely)
+        boxes, overlap = head.read(output.embedding, likely.boxes[read])
+        kept = distinct(boxes, likely.scores[read] * overlap, iou=SAME_PLACE_IOU, most=MOST_FITTED)
+        windows = windows_at(boxes[kept], output.logits.shape[2], output.logits.shape[3])
+        return Proposals(windows, boxes[kept], self.features(output, windows, self.logits(output, windows)))
 
     def logits(self, output: DenseOutput, windows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Logits `(n, C+1)` of the windows `(n, 4)` of one picture."""
@@ -105,3 +146,8 @@ class Proposer:
         wanted = torch.from_numpy(windows).to(output.embedding.device)
         embeddings = window_means(output.embedding, wanted)[0].cpu().numpy()
         return Features(logits, np.asarray(embeddings), windows[:, 2:].prod(axis=1).astype(np.float64))
+
+
+def _apart(likely: _Likely) -> list[int]:
+    """The windows that a region head reads."""
+    return distinct(likely.boxes, likely.scores, iou=SAME_REGION_IOU, most=MOST_REGIONS)

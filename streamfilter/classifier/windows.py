@@ -66,3 +66,11 @@ def window_boxes(windows: NDArray[np.int64], height: int, width: int) -> NDArray
     """Windows as normalised boxes `(n, 4)`: x, y, width, height in 0 to 1 of a grid of `height` × `width` cells."""
     scale = np.array([width, height, width, height], dtype=np.float64)
     return windows[:, [1, 0, 3, 2]].astype(np.float64) / scale
+
+
+def windows_at(boxes: NDArray[np.float64], height: int, width: int) -> NDArray[np.int64]:
+    """The windows `(n, 4)` nearest to boxes `(n, 4)` on a grid of `height` × `width` cells, one cell large at least."""
+    size = np.array([height, width])
+    upper = np.clip(np.rint(boxes[:, 1::-1] * size), 0, size - 1).astype(np.int64)
+    lower = np.clip(np.rint((boxes[:, 1::-1] + boxes[:, :1:-1]) * size), upper + 1, size).astype(np.int64)
+    return np.concatenate([upper, lower - upper], axis=1)

@@ -40,6 +40,8 @@ from streamfilter.model.network import (
 )
 from streamfilter.model.references import PREFIX as REFERENCES
 from streamfilter.model.references import References, pack_references, restore_references
+from streamfilter.model.regions import PREFIX as REGIONS
+from streamfilter.model.regions import Regions, pack_regions, restore_regions
 from streamfilter.model.scores import pack_scores, restore_scores
 from streamfilter.model.thresholds import Thresholds, check_thresholds
 from streamfilter.probability import ProbabilityCurve, restore_curve
@@ -105,6 +107,7 @@ class Model:
     promise: Promise | None = None
     probability: ProbabilityCurve | None = None
     enrolled: tuple[Enrolled, ...] = ()
+    regions: Regions | None = None
     closer: Closer | None = None
     references: References = field(default_factory=dict)
     int8: Int8 | None = None
@@ -125,6 +128,7 @@ def save_model(model: Model, path: Path, *, weights: Weights = "float16") -> str
     tensors |= {f"statistics.{name}": getattr(model.statistics, name).float() for name in Statistics.__slots__}
     tensors |= pack_scores(model.scores)
     tensors |= pack_enrolled(model.enrolled)
+    tensors |= pack_regions(model.regions)
     tensors |= pack_closer(model.closer)
     tensors |= pack_references(model.references)
     return _write(path, _describe(model, weights), tensors)
@@ -190,7 +194,7 @@ def _rebuild(header: dict[str, Any], tensors: dict[str, Tensor], *, digest: str)
         {
             name: t
             for name, t in tensors.items()
-            if not name.startswith(("statistics.", "scores.", ENROLLED, CLOSER, REFERENCES))
+            if not name.startswith(("statistics.", "scores.", ENROLLED, REGIONS, CLOSER, REFERENCES))
         }
     )
     _check_state(state, shape)
@@ -210,6 +214,7 @@ def _rebuild(header: dict[str, Any], tensors: dict[str, Tensor], *, digest: str)
         promise=restore_promise(header.get("promise")),
         probability=restore_curve(header.get("probability")),
         enrolled=restore_enrolled(header.get("enrolled", {}), tensors, labels=labels, embedding=shape.embedding),
+        regions=restore_regions(tensors, embedding=shape.embedding),
         closer=restore_closer(header.get("closer"), tensors, rows=shape.labels + 1),
         references=restore_references(header.get("references"), tensors),
         int8=restore_int8(header.get("int8"), network),

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamfilter.buffering import batched, prefetch
-from streamfilter.classifier.closer import cut_out, moves_to
+from streamfilter.classifier.boxes import moves_to
+from streamfilter.classifier.closer import cut_out
 from streamfilter.classifier.runtimes.with_torch import CHUNK
 from streamfilter.training.examples import Example
 from streamfilter.training.pictures import load_picture

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from streamfilter.config import TrainConfig
 from streamfilter.console import Console
 from streamfilter.model import DenseResNet
 from streamfilter.model.closer import Closer
 from streamfilter.model.device import Compute
+from streamfilter.model.regions import Regions
 from streamfilter.training.batches import Compose
 from streamfilter.training.closer import close_logits, early_closer, fit_closer
 from streamfilter.training.closeups import close_ups
@@ -25,12 +27,15 @@ from streamfilter.training.composers import (
     strangers_count,
 )
 from streamfilter.training.examples import Dataset, Example
+from streamfilter.training.regions import fit_regions, is_marked, marked_pictures, marked_scenes
 from streamfilter.training.rejection import Material
 from streamfilter.training.spotting import Spots, Spotter, found_in, join_spots
 from streamfilter.training.validation import Found
 from streamfilter.training.whole_pictures import WholePictures
 
 KNOWN = "known"
+REGION_TIMES = 3
+"""The region head learns from so many times more pictures: a dense pass is all that it takes."""
 _SOURCES = {"known": KNOWN, "negative": PHOTOGRAPHS, "unknown": OTHER_LOGOS}
 """What each kind of picture is to the material."""
 
@@ -47,6 +52,14 @@ class _Job:
     """Whether what is found belongs to the taught or the held part, or to its source alone."""
 
 
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """What reads the dense pass, and the picture once more; None where there is too little to fit one to."""
+
+    regions: Regions | None
+    closer: Closer | None
+
+
 def gather(
     network: DenseResNet,
     taught: Dataset,
@@ -56,13 +69,15 @@ def gather(
     *,
     compute: Compute,
     console: Console,
-) -> tuple[Closer | None, Material]:
-    """The closer look of a trained network, None where there is too little to fit it to, and what both find together.
+) -> tuple[Readers, Material]:
+    """The readers of a trained network, and what all find together.
 
     Pictures are looked at as they are, and in scenes composed of them. `config.closer_scenes` and
     `config.closer_pictures` are set.
     """
     plain = Spotter(network, compute, short_side=config.short_side)
+    regions = _regions(plain, taught, composers, config, console=console)
+    plain = plain.with_regions(regions)
     with console.progress("close-ups", float(len(taught.examples))) as progress:
         close_up = close_ups(taught.examples, taught.labels, plain, seed=config.seed, advance=progress.advance)
     early = early_closer(close_up, len(taught.labels) + 1)
@@ -75,11 +90,25 @@ def gather(
     closer = fit_closer(taught_spots, close_up, held_spots, early=early)
     find = _finder(closer)
     sources = {source: [spots for job, spots in seen if job.source == source] for source in composers.strangers}
-    return closer, Material(
+    return Readers(regions, closer), Material(
         taught=find(taught_spots),
         held=find(held_spots),
         strangers={source: find(join_spots(own)).strange for source, own in sources.items()},
     )
+
+
+def _regions(
+    spotter: Spotter, taught: Dataset, composers: Composers, config: TrainConfig, *, console: Console
+) -> Regions | None:
+    """The region head, from pictures whose marks are boxed, or that have none, and from composed scenes."""
+    assert config.closer_scenes is not None
+    examples = _some([example for example in taught.examples if is_marked(example)], config, times=REGION_TIMES)
+    seeds = _range(STATISTICS_SEED + config.seed * SEEDS_APART, config.closer_scenes)
+    marked = chain(
+        marked_pictures(examples, short_side=config.short_side), marked_scenes(composers.taught(seed) for seed in seeds)
+    )
+    with console.progress("fitting boxes", float(len(examples) + len(seeds))) as progress:
+        return fit_regions(marked, spotter, seed=config.seed, advance=progress.advance)
 
 
 def _finder(closer: Closer | None) -> Callable[[Spots], Found]:
@@ -109,10 +138,10 @@ def _picture_jobs(dataset: Dataset, config: TrainConfig, *, held: bool) -> Itera
             yield _Job(pictures.compose, range(len(examples)), held=held, source=source if held else "")
 
 
-def _some(examples: Sequence[Example], config: TrainConfig) -> list[Example]:
+def _some(examples: Sequence[Example], config: TrainConfig, *, times: int = 1) -> list[Example]:
     assert config.closer_pictures is not None
     shuffled = random.Random(config.seed).sample(list(examples), len(examples))
-    return shuffled[: config.closer_pictures]
+    return shuffled[: config.closer_pictures * times]
 
 
 def _range(first: int, count: int) -> range:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from streamfilter.model.closer import Refiner
 
@@ -12,25 +13,29 @@ PENALTY = 0.3
 """Weight of the squared norm, where the mean squared length of a standardised example is one."""
 FEWEST = 100
 """Close-ups from which on a fit is worth something."""
-MOST = 6000
-"""Close-ups that are used at most: the fit takes the cube of their number."""
+MOST = 8000
+"""Examples that are used at most: the fit takes the cube of their number."""
 LEAST_SPREAD = 1e-3
 
 
 def fit_refiner(grids: NDArray[np.float16], moves: NDArray[np.float64]) -> Refiner | None:
-    """The refiner of close-ups `(n, G)` with what it should say of them `(n, 4)`; None for fewer than `FEWEST`.
+    """The refiner of close-ups `(n, G)` with what it should say of them `(n, 4)`; None for fewer than `FEWEST`."""
+    return None if len(grids) < FEWEST else Refiner(*fit_ridge(grids[:MOST], moves[:MOST]))
 
-    In its dual form, `w = Zᵀ (Z Zᵀ / G + λ)⁻¹ (y − ȳ) / G` for standardised examples `Z`: there are far fewer examples
-    than cells of the grid.
+
+def fit_ridge(inputs: NDArray[np.float16], targets: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
+    """Ridge regression of inputs `(n, G)`, standardised, on targets `(n, k)`: weight `(k, G)` and bias `(k,)` for them.
+
+    In its dual form, `w = Zᵀ (Z Zᵀ / G + λ)⁻¹ (y − ȳ) / G` for standardised examples `Z`: there are fewer examples than
+    cells of a grid.
     """
-    if len(grids) < FEWEST:
-        return None
-    inputs = torch.from_numpy(grids[:MOST]).float()
-    targets = torch.from_numpy(moves[:MOST]).float()
-    center, spread = inputs.mean(dim=0), inputs.std(dim=0).clamp_min(LEAST_SPREAD)
-    inputs = inputs.sub_(center).div_(spread)
-    kernel = inputs @ inputs.T / inputs.shape[1] + PENALTY * torch.eye(len(inputs))
-    mean = targets.mean(dim=0)
-    dual = torch.linalg.solve(kernel.double(), (targets - mean).double()).float()
-    weight = (inputs.T @ dual / inputs.shape[1] / spread[:, None]).T.contiguous()
-    return Refiner(weight, mean - weight @ center)
+    examples = torch.from_numpy(inputs).float()
+    wanted = torch.from_numpy(targets).float()
+    center, spread = examples.mean(dim=0), examples.std(dim=0).clamp_min(LEAST_SPREAD)
+    examples = examples.sub_(center).div_(spread)
+    kernel = (examples @ examples.T).div_(examples.shape[1])
+    kernel.diagonal().add_(PENALTY)
+    mean = wanted.mean(dim=0)
+    dual = torch.linalg.solve(kernel.double(), (wanted - mean).double()).float()
+    weight = (examples.T @ dual / examples.shape[1] / spread[:, None]).T.contiguous()
+    return weight, mean - weight @ center

@@ -11,13 +11,12 @@ from streamfilter.config import TrainConfig, check_config
 from streamfilter.console import Console
 from streamfilter.errors import ConfigError, DatasetError
 from streamfilter.model import Model, Provenance, load_model, save_model
-from streamfilter.model.closer import Closer
 from streamfilter.model.device import Compute, choose_compute
 from streamfilter.training.calibrate import fit_statistics, fit_thresholds
 from streamfilter.training.composers import STATISTICS_SCENES, make_composers
 from streamfilter.training.duplicates import shot_of
 from streamfilter.training.examples import Dataset, Example, printable
-from streamfilter.training.material import gather
+from streamfilter.training.material import Readers, gather
 from streamfilter.training.rejection import Material, fit_rejection
 from streamfilter.training.report import DatasetReport, report_on
 from streamfilter.training.split import split
@@ -46,7 +45,7 @@ def refit_on(
     report = report_on(dataset, split(dataset, validation=settings.validation, seed=settings.seed)[1])
     for line in report.lines():
         console.say(line)
-    closer, material = regather(model, dataset, settings, compute=compute, console=console)
+    readers, material = regather(model, dataset, settings, compute=compute, console=console)
     if len(material.taught.labels) < 2:
         raise DatasetError(
             f"{len(material.taught.labels)} logos in the training scenes, too few to learn from: raise `closer_scenes`"
@@ -54,7 +53,7 @@ def refit_on(
     for name, lost in (("promise of false events", model.promise), ("fit of its scores to events", model.probability)):
         if lost is not None:
             console.warn(f"the model's {name} held for the old thresholds and is gone: run `streamfilter calibrate`")
-    fitted = refit(model, settings, closer, material)
+    fitted = refit(model, settings, readers, material)
     result = figures(material.held)
     fitted = replace(fitted, provenance=_provenance(model, settings, report, result))
     return Trained(out, save_model(fitted, out, weights=settings.weights), result, report)
@@ -69,7 +68,7 @@ def settings_of(model: Model) -> TrainConfig:
 
 def regather(
     model: Model, dataset: Dataset, settings: TrainConfig, *, compute: Compute, console: Console
-) -> tuple[Closer | None, Material]:
+) -> tuple[Readers, Material]:
     """What `train` would fit everything behind the network to, from the pictures that a model was taught with."""
     taught, held = split(dataset, validation=settings.validation, seed=settings.seed)
     before = taught.with_examples(example for example in taught.examples if shot_of(example.path.name) is None)
@@ -81,7 +80,7 @@ def regather(
     return gather(model.network.to(compute.device), taught, held, composers, settings, compute=compute, console=console)
 
 
-def refit(model: Model, settings: TrainConfig, closer: Closer | None, material: Material) -> Model:
+def refit(model: Model, settings: TrainConfig, readers: Readers, material: Material) -> Model:
     """The same network with all that is fitted behind it fitted to this material.
 
     Raises `ValueError` for fewer than two windows of known logos.
@@ -94,7 +93,8 @@ def refit(model: Model, settings: TrainConfig, closer: Closer | None, material: 
         false_share=settings.false_share,
         seed=settings.seed,
     )
-    fitted = replace(model, scores=scores, thresholds=thresholds, statistics=statistics, closer=closer)
+    fitted = replace(model, scores=scores, thresholds=thresholds, statistics=statistics)
+    fitted = replace(fitted, regions=readers.regions, closer=readers.closer)
     return replace(fitted, promise=None, probability=None)  # both were made with the thresholds that there were
 
 

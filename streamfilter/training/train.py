@@ -217,7 +217,7 @@ class _Session:
     def finish(self, out: Path, data: DatasetReport) -> Trained:
         """Fit statistics and thresholds with the best network and write the model file."""
         config = self._config
-        closer, material = gather(
+        readers, material = gather(
             self._network,
             self._taught,
             self._held,
@@ -247,7 +247,8 @@ class _Session:
             thresholds=thresholds,
             statistics=statistics,
             scores=scores,
-            closer=closer,
+            regions=readers.regions,
+            closer=readers.closer,
             references=label_references(self._taught.examples, self._labels),
             provenance=Provenance(
                 made_by=f"streamfilter {__version__}",

@@ -1,0 +1,146 @@
+"""Fits the region head to windows of the training pictures, as they are, and of composed scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streamfilter.buffering import batched, prefetch
+from streamfilter.classifier.boxes import moves_to
+from streamfilter.classifier.proposals import fit_size
+from streamfilter.classifier.regions import pixels_of, region_grids
+from streamfilter.classifier.suppress import pairwise
+from streamfilter.classifier.windows import window_boxes, window_grid
+from streamfilter.model.network import DenseOutput
+from streamfilter.model.regions import Regions
+from streamfilter.training.examples import Example
+from streamfilter.training.pictures import load_picture, resized
+from streamfilter.training.refining import FEWEST, MOST, fit_ridge
+from streamfilter.training.scenes import Scene
+from streamfilter.training.spotting import Spotter
+from streamfilter.types import Pixels
+
+LARGEST = 1600
+"""Longer side in pixels at which a picture is read."""
+NEAR_IOU = 0.2
+"""A window that overlaps a mark this much teaches where the mark is."""
+NEAR_EACH, LIKELY_EACH = 8, 6
+"""Windows near each mark, and likely windows of each picture, that are learned from."""
+SAME_BOX_IOU = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Marked:
+    """A picture `(H, W, 3)` at the size of analysis, and where it has marks: `(n, 4)` x, y, width, height."""
+
+    pixels: Pixels
+    boxes: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Windows:
+    """Windows that are learned from: `grids` `(n, G)`, how much they overlap a mark `(n,)`, and the moves to it.
+
+    `moves`: `(n, 4)`, not finite for windows that are near no mark.
+    """
+
+    grids: NDArray[np.float16]
+    overlaps: NDArray[np.float64]
+    moves: NDArray[np.float64]
+
+
+def is_marked(example: Example) -> bool:
+    """Whether a picture tells where all its marks are, or has none."""
+    return not example.has_alpha and (bool(example.boxes) or example.kind == "negative")
+
+
+def marked_pictures(examples: Sequence[Example], *, short_side: int) -> Iterator[Marked]:
+    """Pictures as they are, each of which `is_marked`."""
+    for example in examples:
+        picture = load_picture(example.path, max_side=LARGEST)[..., :3]
+        size = fit_size(picture.shape[1], picture.shape[0], short_side)
+        boxes = [(box.x, box.y, box.width, box.height) for box, _ in example.boxes]
+        yield Marked(resized(picture, *size), _each_once(np.array(boxes, np.float64).reshape(-1, 4)))
+
+
+def marked_scenes(scenes: Iterable[Scene]) -> Iterator[Marked]:
+    """Composed scenes; what is pasted into them is boxed to the pixel."""
+    for scene in scenes:
+        if len(scene.facts.boxes) or scene.facts.whole_label < 0:
+            corners = scene.facts.boxes
+            yield Marked(scene.pixels, np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1))
+
+
+def fit_regions(
+    marked: Iterable[Marked], spotter: Spotter, *, seed: int, advance: Callable[[float], None]
+) -> Regions | None:
+    """The region head of a network, None where too few marks are boxed."""
+    rng = np.random.default_rng(seed)
+    found: list[_Windows] = []
+    with prefetch(iter(marked), 8) as pictures:
+        for some in batched(pictures, spotter.together):
+            outputs = spotter.dense([one.pixels for one in some])
+            for one, output in zip(some, outputs, strict=True):
+                found += _windows(one.boxes, output, spotter.regions(output), rng)
+            advance(float(len(some)))
+    return _fitted(found, rng) if found else None
+
+
+def _fitted(found: Sequence[_Windows], rng: np.random.Generator) -> Regions | None:
+    moves = np.concatenate([one.moves for one in found])
+    order = rng.permutation(len(moves))
+    near = order[np.isfinite(moves[order, 0])]
+    if len(near) < FEWEST:
+        return None
+    grids = np.concatenate([one.grids for one in found])
+    overlaps = np.concatenate([one.overlaps for one in found])
+    parts = (
+        fit_ridge(grids[order[:MOST]], overlaps[order[:MOST], None]),
+        fit_ridge(grids[near[:MOST]], moves[near[:MOST]]),
+    )
+    return Regions(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+
+def _windows(
+    boxes: NDArray[np.float64], output: DenseOutput, likely: NDArray[np.float64], rng: np.random.Generator
+) -> Iterator[_Windows]:
+    """Windows of one picture: some near each of its marks, and some of those that are likely something."""
+    grid = (output.logits.shape[2], output.logits.shape[3])
+    near, wanted = _near(window_boxes(window_grid(*grid), *grid), boxes, rng)
+    read = np.concatenate([near, likely[rng.permutation(len(likely))[:LIKELY_EACH]]])
+    if not len(read):
+        return
+    pixels = np.tile(pixels_of(output.embedding), 2)
+    moves = np.full((len(read), 4), np.nan)
+    moves[: len(near)] = moves_to(near * pixels, wanted * pixels)
+    overlaps = pairwise(read, boxes)[0].max(axis=1) if len(boxes) else np.zeros(len(read))
+    yield _Windows(region_grids(output.embedding, read).astype(np.float16), overlaps, moves)
+
+
+def _near(
+    every: NDArray[np.float64], boxes: NDArray[np.float64], rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Some windows near each mark, and the marks: `(n, 4)` each. A window near several marks belongs to the nearest."""
+    if not len(boxes):
+        return np.zeros((0, 4)), np.zeros((0, 4))
+    iou = pairwise(every, boxes)[0]
+    own, best = iou.argmax(axis=1), iou.max(axis=1)
+    rows = [
+        rng.permutation(np.flatnonzero((own == mark) & (best >= NEAR_IOU)))[:NEAR_EACH] for mark in range(len(boxes))
+    ]
+    chosen = np.concatenate(rows)
+    return every[chosen], boxes[own[chosen]]
+
+
+def _each_once(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of boxes that overlap much, the first: some marks are boxed twice."""
+    kept: list[int] = []
+    overlap = pairwise(boxes, boxes)[0]
+    for number in range(len(boxes)):
+        if not any(overlap[number, other] > SAME_BOX_IOU for other in kept):
+            kept.append(number)
+    return boxes[kept]

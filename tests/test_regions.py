@@ -1,0 +1,184 @@
+"""The region head: it reads windows cell by cell, tells how well they fit, and moves them to where the mark is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from tiny import EMBEDDING, tiny_model
+
+from streamfilter.classifier.boxes import cut_region, moved
+from streamfilter.classifier.proposals import MOST_FITTED, Proposer
+from streamfilter.classifier.regions import LEAST_OVERLAP, RegionHead, pixels_of, region_grids
+from streamfilter.classifier.suppress import pairwise
+from streamfilter.classifier.windows import window_boxes, window_grid, windows_at
+from streamfilter.config import ClassifierConfig
+from streamfilter.errors import ModelError
+from streamfilter.model import load_model, save_model
+from streamfilter.model.network import STRIDE, DenseOutput
+from streamfilter.model.regions import CELLS, OUTPUTS, Regions, pack_regions, restore_regions
+from streamfilter.training.regions import Marked, fit_regions, marked_scenes
+from streamfilter.training.scenes import Scene, SceneFacts
+from streamfilter.types import Pixels
+
+GRID = (18, 30)
+
+
+def saying(*values: float, embedding: int = EMBEDDING) -> Regions:
+    """A region head that says the same of every window."""
+    return Regions(torch.zeros(OUTPUTS, embedding * CELLS**2), torch.tensor(values, dtype=torch.float32))
+
+
+def test_a_ramp_is_read_at_the_middles_of_the_cells() -> None:
+    across = (torch.arange(GRID[1]) + 0.5) / GRID[1]
+    embedding = across.expand(1, 1, *GRID).contiguous()
+    box = np.array([[0.3, 0.2, 0.4, 0.5]])
+    middle, reach = cut_region(box * np.tile(pixels_of(embedding), 2))
+    left, width = (middle - reach / 2)[0, 0], reach[0, 0]
+    expected = (left + width * (np.arange(CELLS) + 0.5) / CELLS) / (GRID[1] * STRIDE)
+    found = region_grids(embedding, box).reshape(CELLS, CELLS)
+    np.testing.assert_allclose(found, np.tile(expected, (CELLS, 1)), atol=1e-5)
+
+
+def test_windows_move_as_the_head_says_and_fit_as_it_says() -> None:
+    embedding = torch.rand(1, EMBEDDING, *GRID)
+    boxes = np.array([[0.3, 0.3, 0.2, 0.2], [0.5, 0.1, 0.3, 0.6]])
+    better, overlap = RegionHead(saying(0.7, 0.1, -0.1, -0.2, 0.0)).read(embedding, boxes)
+    np.testing.assert_allclose(better, moved(boxes, np.tile([0.1, -0.1, -0.2, 0.0], (2, 1)), pixels_of(embedding)))
+    np.testing.assert_allclose(overlap, 0.7, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("said", "told"), [(-0.5, LEAST_OVERLAP), (1.5, 1.0)])
+def test_an_overlap_is_a_share_whatever_is_said(said: float, told: float) -> None:
+    _, overlap = RegionHead(saying(said, 0, 0, 0, 0)).read(torch.rand(1, EMBEDDING, *GRID), np.array([[0, 0, 1, 1.0]]))
+    assert overlap.tolist() == [told]
+
+
+@given(st.integers(2, 40), st.integers(2, 40))
+def test_the_window_nearest_to_a_windows_box_is_that_window(height: int, width: int) -> None:
+    windows = window_grid(height, width)
+    np.testing.assert_array_equal(windows_at(window_boxes(windows, height, width), height, width), windows)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.lists(st.floats(0, 1), min_size=4, max_size=4))
+def test_every_box_in_a_picture_has_a_window_in_it(height: int, width: int, values: list[float]) -> None:
+    x, y, across, down = values
+    ((top, left, tall, wide),) = windows_at(np.array([[x, y, across * (1 - x), down * (1 - y)]]), height, width)
+    assert 0 <= top < top + tall <= height
+    assert 0 <= left < left + wide <= width
+
+
+class FlatSpotter:
+    """Whose embedding is 1 where a picture is bright and 0 elsewhere: as if the network saw marks and nothing else."""
+
+    together = 2
+
+    def dense(self, pictures: list[Pixels]) -> list[DenseOutput]:
+        outputs = []
+        for picture in pictures:
+            cells = torch.from_numpy(picture[..., 0].astype(np.float32) / 255)[None, None]
+            embedding = torch.nn.functional.avg_pool2d(cells, STRIDE)
+            outputs.append(DenseOutput(embedding, torch.cat([embedding, 1 - embedding], dim=1)))
+        return outputs
+
+    def regions(self, output: DenseOutput) -> NDArray[np.float64]:
+        grid = (output.logits.shape[2], output.logits.shape[3])
+        return window_boxes(window_grid(*grid), *grid)[::50]
+
+
+def drawn(count: int, *, seed: int) -> Iterator[Marked]:
+    """Dark pictures, each with one bright rectangle."""
+    rng = np.random.default_rng(seed)
+    height, width = GRID[0] * STRIDE, GRID[1] * STRIDE
+    for _ in range(count):
+        size = rng.uniform(0.2, 0.6, 2)
+        corner = rng.uniform(0, 1 - size)
+        picture = np.zeros((height, width, 3), np.uint8)
+        (x1, y1), (x2, y2) = corner * (width, height), (corner + size) * (width, height)
+        picture[round(y1) : round(y2), round(x1) : round(x2)] = 255
+        yield Marked(picture, np.array([[*corner, *size]]))
+
+
+def test_a_fitted_head_moves_windows_to_marks_that_it_never_saw_and_knows_which_fit() -> None:
+    spotter = FlatSpotter()
+    regions = fit_regions(drawn(120, seed=0), spotter, seed=0, advance=lambda _: None)  # type: ignore[arg-type]
+    assert regions is not None
+    before, after, fit, told = [], [], [], []
+    for one in drawn(20, seed=1):
+        (output,) = spotter.dense([one.pixels])
+        windows = window_boxes(window_grid(*GRID), *GRID)[::7]
+        better, overlap = RegionHead(regions).read(output.embedding, windows)
+        was, now = (pairwise(boxes, one.boxes)[0][:, 0] for boxes in (windows, better))
+        before.append(was[was >= 0.25])
+        after.append(now[was >= 0.25])
+        fit.append(now)
+        told.append(overlap)
+    assert np.concatenate(after).mean() > np.concatenate(before).mean() + 0.1
+    assert np.corrcoef(np.concatenate(told), np.concatenate(fit))[0, 1] > 0.5
+
+
+def test_few_marks_teach_no_head() -> None:
+    spotter = FlatSpotter()
+    assert fit_regions(drawn(3, seed=0), spotter, seed=0, advance=lambda _: None) is None  # type: ignore[arg-type]
+    assert fit_regions([], spotter, seed=0, advance=lambda _: None) is None  # type: ignore[arg-type]
+
+
+def test_a_scene_is_marked_where_something_was_pasted_and_left_out_where_a_logo_is_not_boxed() -> None:
+    picture = np.zeros((64, 96, 3), np.uint8)
+    pasted = SceneFacts(np.array([[0.1, 0.2, 0.5, 0.8]]), np.array([0]))
+    empty = SceneFacts(np.zeros((0, 4)), np.zeros(0, np.int64))
+    hidden = replace(empty, whole_label=1)
+    found = list(marked_scenes(Scene(picture, facts) for facts in (pasted, empty, hidden)))
+    np.testing.assert_allclose(found[0].boxes, [[0.1, 0.2, 0.4, 0.6]])
+    assert [len(one.boxes) for one in found] == [1, 0]
+
+
+def test_a_region_head_comes_back_from_the_model_file(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    regions = Regions(torch.randn(OUTPUTS, EMBEDDING * CELLS**2).half().float(), torch.randn(OUTPUTS))
+    save_model(replace(tiny_model(), regions=regions), tmp_path / "m.safetensors")
+    found = load_model(tmp_path / "m.safetensors").regions
+    assert found is not None
+    assert torch.equal(found.weight, regions.weight)
+    assert torch.equal(found.bias, regions.bias)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"regions.weight": torch.zeros(OUTPUTS, 3)},
+        {"regions.bias": torch.full((OUTPUTS,), torch.nan)},
+        {"regions.more": torch.zeros(1)},
+    ],
+)
+def test_a_region_head_that_is_none_is_refused(damage: dict[str, torch.Tensor]) -> None:
+    with pytest.raises(ValueError, match="regions"):
+        restore_regions(pack_regions(saying(0, 0, 0, 0, 0)) | damage, embedding=EMBEDDING)
+
+
+def test_a_model_with_a_damaged_region_head_is_one_clear_error(tmp_path: Path) -> None:
+    wrong = saying(0, 0, 0, 0, 0, embedding=EMBEDDING + 1)
+    save_model(replace(tiny_model(), regions=wrong), tmp_path / "m.safetensors")
+    with pytest.raises(ModelError, match="regions"):
+        load_model(tmp_path / "m.safetensors")
+
+
+def test_places_that_are_fitted_are_few_apart_and_read_where_they_are() -> None:
+    network = tiny_model().network
+    with torch.inference_mode():
+        output = network(torch.rand(1, 3, 256, 384) * 255)
+    proposer = Proposer(network, ClassifierConfig(), floor=0.0, places=True, regions=saying(0.5, 0, 0, -0.3, -0.3))
+    found = proposer.propose(output)
+    assert 0 < len(found.boxes) <= MOST_FITTED
+    grid = (output.logits.shape[2], output.logits.shape[3])
+    np.testing.assert_array_equal(found.windows, windows_at(found.boxes, *grid))
+    np.testing.assert_allclose(found.features.logits, proposer.logits(output, found.windows), rtol=1e-5)
+    overlap = pairwise(found.boxes, found.boxes)[0]
+    assert (overlap[~np.eye(len(overlap), dtype=bool)] <= 0.5).all()

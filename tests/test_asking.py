@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from streamfilter.config import RunConfig, SmootherConfig, check_config
 from streamfilter.pipeline import identify, run
-from streamfilter.sampler import Answer, Pace, agree, between, due_looks, stretches
+from streamfilter.sampler import Answer, Inquiry, Pace, agree, between, due_looks, stretches
 from streamfilter.sinks import EventLog
 from streamfilter.types import Box, Candidate, Gap, Look, Rejection, Sighting
 
@@ -75,6 +75,34 @@ def test_looks_that_are_due_rise_from_the_first_to_the_last(count: int, share: f
     assert (due[0], due[-1]) == (0, count - 1)
 
 
+@given(st.integers(1, 60), st.floats(0, 1), st.booleans(), st.booleans(), st.integers(0, 2**32 - 1))
+def test_no_look_at_a_shot_is_worth_more_than_one_away_from_those_that_are_due(
+    count: int, share: float, begins: bool, ends: bool, seed: int
+) -> None:
+    changed = np.random.default_rng(seed).random((count, TILES)) < share
+    due = due_looks(times(count), changed, PACE, begins=begins, ends=ends)
+    worth = np.array([0.0, *(PACE.worth(float(row.mean()), times(2)[1] - times(2)[0]) for row in changed[1:])])
+    reached, step = np.cumsum(worth), worth.max()
+    assert due
+    assert np.diff(reached[due]).max(initial=0) <= 1 + step + 1e-9
+    assert reached[due[0]] <= (0.5 if begins else 0) + step / 2 + 1e-9
+    assert reached[-1] - reached[due[-1]] <= (0.5 if ends else 0) + step / 2 + 1e-9
+
+
+def test_a_short_shot_is_asked_in_its_middle_and_at_its_ends_where_that_shows_anything() -> None:
+    items: list[Look | Gap] = [look_at(index / 4, *([index / 4] if index in (10, 15) else [])) for index in range(30)]
+    (stretch,) = [s for s in stretches(iter(items), PACE, threshold=0.008) if len(s.runs) > 1][:1]
+    shot = next(run for run in stretch.runs if run[0] == 10)
+    inquiry = Inquiry(stretch, SmootherConfig())
+    asked = [number for number in inquiry.wanted() if number in shot]
+    assert asked == [12]
+    for number in inquiry.wanted():
+        inquiry.take(number, answer(number / 4))
+    assert not [number for number in inquiry.wanted() if number in shot]
+    inquiry.take(12, answer(3.0, ("Red", 0.1, 0.9, True)))
+    assert [number for number in inquiry.wanted() if number in shot] == [10, 14]
+
+
 def answer(time_s: float, *seen: tuple[str, float, float, bool]) -> Answer:
     """Label, left edge, score and whether it was accepted."""
     candidates = tuple(
@@ -99,7 +127,10 @@ def answer(time_s: float, *seen: tuple[str, float, float, bool]) -> Answer:
         ([("Red", 0.1, 0.9, True)], [("Red", 0.8, 0.9, True)], False),
         ([("Red", 0.1, 0.9, True)], [("Red", 0.1, 0.9, True), ("Red", 0.6, 0.9, True)], False),
         ([("Red", 0.1, 0.1, False)], [], True),
-        ([("Red", 0.1, 0.6, False)], [("Red", 0.1, 0.6, False)], False),
+        ([("Red", 0.1, 0.6, False)], [("Red", 0.1, 0.6, False)], True),
+        ([("Red", 0.1, 0.6, False)], [("Red", 0.8, 0.6, False)], False),
+        ([("Red", 0.1, 0.6, False)], [("Red", 0.1, 0.6, True)], False),
+        ([("Red", 0.1, 0.6, False)], [], False),
     ],
 )
 def test_looks_agree_that_certainly_show_the_same(before: list[Any], after: list[Any], expected: bool) -> None:
@@ -132,8 +163,10 @@ def test_stretches_hold_every_look_and_gap_once_and_in_order() -> None:
     for stretch in found:
         for shot in stretch.runs:
             assert shot == list(range(shot[0], shot[-1] + 1))
-            assert {shot[0], shot[-1]} <= set(stretch.due)
+            assert set(shot) & set(stretch.due)
             assert not any(stretch.look(number).cuts_s for number in shot[1:])
+        assert stretch.runs[-1][-1] in stretch.due, "the next stretch goes on from it"
+        assert not stretch.is_continued or 0 in stretch.due
 
 
 class Watched:

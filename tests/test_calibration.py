@@ -126,7 +126,7 @@ def test_a_replay_leaves_out_what_a_run_does_not_ask(model: Model, tmp_path: Pat
         str(color_clip(tmp_path / "red.mp4", [(0.0, 4.0, RED)], seconds=4, rate_hz=12)), lambda time_s: None
     )
     (stretch,) = clip.stretches
-    unasked = next(n for n in range(len(clip.items)) if n not in stretch.due)
+    unasked = next(n for n in range(1, len(clip.items)) if n not in stretch.due)
     items = [other if n == unasked else mine for n, (mine, other) in enumerate(zip(clip.items, red.items, strict=True))]
     single = config.smoother.model_copy(update={"onset_s": 0.0, "min_duration_s": 0.0, "bridge_s": 0.2})
     flashing = replace(clip, items=tuple(items))

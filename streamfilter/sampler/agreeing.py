@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from streamfilter.config import SmootherConfig
@@ -29,8 +28,13 @@ class Answer:
 
 
 def agree(before: Answer, after: Answer, config: SmootherConfig) -> bool:
-    """Whether both show the same labels at about the same places, and nothing that might be one."""
+    """Whether both show the same at about the same places, as far as it can hold an event."""
     return _pairs(before, after, config) is not None
+
+
+def is_quiet(answer: Answer, config: SmootherConfig) -> bool:
+    """Whether nothing in it can hold an event."""
+    return not answer.matter(config)
 
 
 def labels_of(answer: Answer) -> list[str]:
@@ -58,15 +62,15 @@ def nearer(before: Answer, after: Answer, time_s: float) -> Answer:
 
 
 def _pairs(before: Answer, after: Answer, config: SmootherConfig) -> list[tuple[int, int]] | None:
-    """Which accepted candidates of both are one logo, by index; None where they do not agree."""
-    if not (_is_certain(before.sightings, config) and _is_certain(after.sightings, config)):
-        return None
+    """Which candidates that matter in both are one thing, by index; None where they do not agree."""
     found = []
-    ours, theirs = _by_label(before.sightings), _by_label(after.sightings)
-    if {label: len(numbers) for label, numbers in ours.items()} != {label: len(n) for label, n in theirs.items()}:
+    ours, theirs = _by_verdict(before, config), _by_verdict(after, config)
+    if {verdict: len(numbers) for verdict, numbers in ours.items()} != {
+        verdict: len(n) for verdict, n in theirs.items()
+    }:
         return None
-    for label, numbers in ours.items():
-        others = theirs[label]
+    for verdict, numbers in ours.items():
+        others = theirs[verdict]
         places = [Place(before.candidates[n].box, config.place_reach) for n in numbers]
         matched = pair_up(places, [after.candidates[n].box for n in others], iou=config.place_iou)
         if len(matched) < len(numbers):
@@ -75,16 +79,16 @@ def _pairs(before: Answer, after: Answer, config: SmootherConfig) -> list[tuple[
     return found
 
 
-def _is_certain(sightings: Sequence[Sighting], config: SmootherConfig) -> bool:
-    """Whether none was rejected that the smoother would let hold an open event: the next look may accept it."""
-    return all(s.label is not None or s.score < config.hold_score for s in sightings)
+def _by_verdict(answer: Answer, config: SmootherConfig) -> dict[tuple[str, bool], list[int]]:
+    """The candidates that matter, by label and whether it was accepted.
 
-
-def _by_label(sightings: Sequence[Sighting]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for number, sighting in enumerate(sightings):
-        if sighting.label is not None:
-            found.setdefault(sighting.label, []).append(number)
+    One that was rejected at both of two looks was hardly accepted for long between them; one that was seen at one of
+    them only may have been.
+    """
+    found: dict[tuple[str, bool], list[int]] = {}
+    for number in answer.matter(config):
+        verdict = answer.candidates[number].label, answer.sightings[number].label is not None
+        found.setdefault(verdict, []).append(number)
     return found
 
 

@@ -1,8 +1,9 @@
 """Which looks at a shot the network answers in any case: what lies between two of them is asked only where they differ.
 
 A look is due when as much has changed since the last one as when the whole picture moves for `stride_s`; where little
-moves, later, but after `longest_s` in any case. The first and the last look at a shot are due, and so is one at which
-something seems to appear or to go: far more changes than just before, or tiles change once that did not change before.
+moves, later, but after `longest_s` in any case. So is one at which something seems to appear or to go: far more changes
+than just before, or tiles change once that did not change before. The first and the last due look at a shot lie half as
+far from its beginning and end: what goes on there is asked where they show anything.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from numpy.typing import NDArray
 
 FRESH_SHARE = 0.02
 """Share of the tiles that change once and at the same time when something has appeared or gone."""
+CALM_SHARE = 0.25
+"""Share of the tiles that change, at the median of the looks around, from which on the picture moves as a whole."""
+AROUND = 4
+"""Looks before and after it that are around one."""
 MEMORY_S = 5.0
 """A tile that has changed in this time before, in seconds, is one in which something moves."""
 JUMP = 2.5
@@ -38,19 +43,29 @@ class Pace:
         return length_s * max(share / self.stride_s, 1 / self.longest_s)
 
 
-def due_looks(times_s: Sequence[float], changed: NDArray[np.bool_], pace: Pace) -> list[int]:
-    """Which of the looks at one shot, or a piece of it, are due: indices that rise, the first and the last among them.
+def due_looks(
+    times_s: Sequence[float], changed: NDArray[np.bool_], pace: Pace, *, begins: bool = False, ends: bool = False
+) -> list[int]:
+    """Which of the looks at one shot, or a piece of it, are due: indices that rise.
 
-    `changed`: `(looks, tiles)`, the tiles that differ from the look before; nothing of the first row is used.
+    `changed`: `(looks, tiles)`, the tiles that differ from the look before; nothing of the first row is used. `begins`,
+    `ends`: the shot does so with the first or the last look; else that look is due.
     """
     last = len(times_s) - 1
     shares = changed.mean(axis=1)
     worth = [0.0, *(pace.worth(shares[k], times_s[k] - times_s[k - 1]) for k in range(1, last + 1))]
     reached = np.cumsum(worth)
-    parts = math.ceil(reached[-1] - 1e-9)
-    evenly = {int(np.searchsorted(reached, reached[-1] * part / parts)) for part in range(1, parts)}
+    evenly = {int(np.argmin(np.abs(reached - reached[-1] * share))) for share in _shares(reached[-1], begins, ends)}
     appearing = {k for k in range(1, last + 1) if _jumps(times_s, shares, k) or _is_fresh(times_s, changed, k)}
-    return sorted({0, last} | evenly | appearing)
+    return sorted(({0} if not begins else set()) | ({last} if not ends else set()) | evenly | appearing)
+
+
+def _shares(worth: float, begins: bool, ends: bool) -> list[float]:
+    """Where in so many looks' worth looks are due, at most one apart, and half of that from an end of the shot."""
+    before, after = 0.5 * begins, 0.5 * ends
+    between = max(math.ceil(worth - before - after - 1e-9), 0)
+    length = before + between + after
+    return [(before + number) / length for number in range(between + 1)] if length else [0.0]
 
 
 def _jumps(times_s: Sequence[float], shares: NDArray[np.float64], k: int) -> bool:
@@ -64,6 +79,12 @@ def _jumps(times_s: Sequence[float], shares: NDArray[np.float64], k: int) -> boo
 
 
 def _is_fresh(times_s: Sequence[float], changed: NDArray[np.bool_], k: int) -> bool:
-    """Whether many tiles change at this look, and neither at the looks beside it nor for some time before."""
+    """Whether many tiles change at this look, and neither at the looks beside it nor for some time before.
+
+    While much of the picture moves, tiles change once all the time.
+    """
+    around = [i for i in range(max(1, k - AROUND), min(len(changed), k + AROUND + 1)) if i != k]
+    if around and np.median(changed[around].mean(axis=1)) >= CALM_SHARE:
+        return False
     beside = [i for i in range(1, k) if times_s[k] - times_s[i] <= MEMORY_S] + [k + 1] * (k + 1 < len(times_s))
     return bool((changed[k] & ~changed[beside].any(axis=0)).mean() >= FRESH_SHARE)

@@ -10,7 +10,7 @@ import numpy as np
 
 from streamfilter.config import SmootherConfig
 from streamfilter.gate import touches
-from streamfilter.sampler.agreeing import Answer, agree, between, labels_of, nearer
+from streamfilter.sampler.agreeing import Answer, agree, between, is_quiet, labels_of, nearer
 from streamfilter.sampler.stretches import Stretch
 from streamfilter.types import Candidate, Gap, Look, Sighting
 
@@ -79,8 +79,11 @@ class Inquiry:
         missing = [number for number in self.stretch.due if number not in self.answers]
         if missing:
             return missing
+        ends = [number for run in self.stretch.runs for number in self._open_ends(run)]
         pairs = ((one, other) for run in self.stretch.runs for one, other in pairwise(self._known(run)))
-        return [(one + other) // 2 for one, other in pairs if other - one > 1 and not self._is_settled(one, other)]
+        return ends + [
+            (one + other) // 2 for one, other in pairs if other - one > 1 and not self._is_settled(one, other)
+        ]
 
     def unseen(self, wanted: Sequence[int]) -> list[int]:
         """The looks whose pictures stand for these and were not asked about, each once."""
@@ -129,7 +132,8 @@ class Inquiry:
     def _filled(self, run: Sequence[int]) -> Iterator[tuple[int, tuple[int, tuple[Candidate, ...]]]]:
         """Each look of a run: its index, the index of the look that it is told by, and its candidates."""
         known = self._known(run)
-        yield known[0], (known[0], self.answers[known[0]].candidates)
+        for number in range(run[0], known[0] + 1):
+            yield number, (known[0], self.answers[known[0]].candidates)
         for one, other in pairwise(known):
             before, after = self.answers[one], self.answers[other]
             for number in range(one + 1, other):
@@ -137,6 +141,15 @@ class Inquiry:
                 origin = one if nearer(before, after, time_s) is before else other
                 yield number, (origin, between(before, after, time_s, self._config))
             yield other, (other, after.candidates)
+        for number in range(known[-1] + 1, run[-1] + 1):
+            yield number, (known[-1], self.answers[known[-1]].candidates)
+
+    def _open_ends(self, run: Sequence[int]) -> Iterator[int]:
+        """The first and the last look at a shot where what was asked next to them shows anything."""
+        known = self._known(run)
+        for end, near in ((run[0], known[0]), (run[-1], known[-1])):
+            if end != near and not is_quiet(self.answers[near], self._config):
+                yield end
 
     def _known(self, run: Sequence[int]) -> list[int]:
         return [number for number in run if number in self.answers]

@@ -122,10 +122,11 @@ class _Growing:
         """The stretch, with the looks that are due; the next one goes on from its last look."""
         stretch, last = self._stretch, self._stretch.items[-1]
         stretch.is_torn = is_torn
-        for run in stretch.runs:
+        for number, run in enumerate(stretch.runs):
+            begins, ends = number > 0 or not stretch.is_continued, number < len(stretch.runs) - 1
             times_s = [stretch.look(n).frame.time_s for n in run]
             changed = np.stack([stretch.changed[n].ravel() for n in run])
-            stretch.due += [run[k] for k in due_looks(times_s, changed, self._pace)]
+            stretch.due += [run[k] for k in due_looks(times_s, changed, self._pace, begins=begins, ends=ends)]
         self._begin(last if isinstance(last, Look) else None)
         return stretch
 

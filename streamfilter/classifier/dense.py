@@ -138,10 +138,10 @@ class DenseClassifier:
         """What is still likely by the closer look, likeliest first."""
         chances = softmax(seen.logits, self._temperature)[:, :-1]
         best, labels = chances.max(axis=1), chances.argmax(axis=1)
-        kept = suppress(seen.boxes, best, labels, iou=self._config.nms_iou, most=self._config.max_candidates)
+        kept = suppress(proposals.boxes, best, labels, iou=self._config.nms_iou, most=self._config.max_candidates)
         rows = np.array([k for k in kept if best[k] >= self._config.floor], np.intp)
-        features = replace(proposals.features.rows(seen.rows[rows]), logits=seen.logits[rows])
-        return Proposals(proposals.windows[seen.rows[rows]], seen.boxes[rows], features)
+        features = replace(proposals.features.rows(rows), logits=seen.logits[rows])
+        return Proposals(proposals.windows[rows], proposals.boxes[rows], features)
 
     def _added(self, finds: Sequence[Find], output: DenseOutput, picture: Pixels) -> list[Candidate]:
         """Candidates of enrolled labels; what is not the label is none of the above to them."""

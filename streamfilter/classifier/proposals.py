@@ -26,7 +26,7 @@ MOST_WINDOWS = 600
 """Likeliest windows of a picture that suppression looks at."""
 MOST_PLACES = 12
 """Places of a picture that a closer look is taken at."""
-MOST_FITTED = 6
+MOST_FITTED = 8
 """The same where a region head fits them to what is there: fewer do."""
 MOST_REGIONS, SAME_REGION_IOU = 150, 0.7
 """Windows that the region head reads, and how much two of them may overlap."""

@@ -24,7 +24,7 @@ OUTPUTS = 5
 class Regions:
     """`weight @ x + bias` of a window's grid `x`, `(E × CELLS²,)`: `(5, E × CELLS²)` and `(5,)`.
 
-    First the overlap (IoU) with a mark, then the four moves of a `model.closer.Refiner`.
+    First the overlap (IoU) with a mark, then the moves to it: see `classifier.boxes.moves_to`.
     """
 
     weight: Tensor

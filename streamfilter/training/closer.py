@@ -19,7 +19,6 @@ from torch.nn import functional as F
 from streamfilter.classifier.closer import blend
 from streamfilter.model.closer import Closer
 from streamfilter.training.closeups import CloseUps
-from streamfilter.training.refining import fit_refiner
 from streamfilter.training.spotting import SIDE, Spots, spot_labels
 from streamfilter.training.targets import IGNORE
 
@@ -33,30 +32,17 @@ STEPS = 80
 LEAST_SPREAD = 1e-3
 
 
-def early_closer(close_up: CloseUps, classes: int) -> Closer | None:
-    """A closer look from close-ups alone, good enough to say where boxes fit better and which are worth a second look.
-
-    `classes`: labels and the none class. None where there are too few boxes to learn from.
-    """
-    refiner = fit_refiner(close_up.grids, close_up.moves)
-    if refiner is None or not (close_up.labels < classes - 1).any():
-        return None
-    weight, bias = _fit(close_up.features, close_up.labels, np.ones(len(close_up.labels)), classes)
-    return Closer(weight, bias, SIDE, refiner=refiner)
-
-
-def fit_closer(taught: Spots, close_up: CloseUps, held: Spots, *, early: Closer | None = None) -> Closer | None:
+def fit_closer(taught: Spots, close_up: CloseUps, held: Spots) -> Closer | None:
     """The closer look from spots in training scenes and close-ups of training pictures, weighed on validation spots.
 
-    `early`: the one that the spots were found with, whose refiner it keeps. None where there is no label to learn from,
-    or none to weigh with.
+    None where there is no label to learn from, or none to weigh with.
     """
     none = taught.features.logits.shape[1] - 1
     features, labels, shares = _examples(taught, close_up, none)
     if not (labels < none).any() or not (_proposed(held)[1] < none).any():
         return None
     weight, bias = _fit(features, labels, shares, none + 1)
-    return _weighed(Closer(weight, bias, SIDE, refiner=early.refiner if early else None), held)
+    return _weighed(Closer(weight, bias, SIDE), held)
 
 
 def _fit(

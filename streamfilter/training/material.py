@@ -14,7 +14,7 @@ from streamfilter.model.closer import Closer
 from streamfilter.model.device import Compute
 from streamfilter.model.regions import Regions
 from streamfilter.training.batches import Compose
-from streamfilter.training.closer import close_logits, early_closer, fit_closer
+from streamfilter.training.closer import close_logits, fit_closer
 from streamfilter.training.closeups import close_ups
 from streamfilter.training.composers import (
     OTHER_LOGOS,
@@ -77,17 +77,15 @@ def gather(
     """
     plain = Spotter(network, compute, short_side=config.short_side)
     regions = _regions(plain, taught, composers, config, console=console)
-    plain = plain.with_regions(regions)
+    spotter = plain.with_regions(regions)
     with console.progress("close-ups", float(len(taught.examples))) as progress:
-        close_up = close_ups(taught.examples, taught.labels, plain, seed=config.seed, advance=progress.advance)
-    early = early_closer(close_up, len(taught.labels) + 1)
+        close_up = close_ups(taught.examples, taught.labels, spotter, seed=config.seed, advance=progress.advance)
     jobs = list(_jobs(taught, held, composers, config))
-    spotter = plain.with_closer(early)
     with console.progress("looking closer", float(sum(len(job.seeds) for job in jobs))) as progress:
         seen = [(job, spotter.spot(job.compose, job.seeds, advance=progress.advance)) for job in jobs]
     parts = [[spots for job, spots in seen if job.weighs and job.held is is_held] for is_held in (False, True)]
     taught_spots, held_spots = map(join_spots, parts)
-    closer = fit_closer(taught_spots, close_up, held_spots, early=early)
+    closer = fit_closer(taught_spots, close_up, held_spots)
     find = _finder(closer)
     sources = {source: [spots for job, spots in seen if job.source == source] for source in composers.strangers}
     return Readers(regions, closer), Material(

@@ -19,7 +19,7 @@ from streamfilter.model.network import DenseOutput
 from streamfilter.model.regions import Regions
 from streamfilter.training.examples import Example
 from streamfilter.training.pictures import load_picture, resized
-from streamfilter.training.refining import FEWEST, MOST, fit_ridge
+from streamfilter.training.ridge import fit_ridge
 from streamfilter.training.scenes import Scene
 from streamfilter.training.spotting import Spotter
 from streamfilter.types import Pixels
@@ -31,6 +31,9 @@ NEAR_IOU = 0.2
 NEAR_EACH, LIKELY_EACH = 8, 6
 """Windows near each mark, and likely windows of each picture, that are learned from."""
 SAME_BOX_IOU = 0.5
+"""Of boxes that overlap more than this only the first counts."""
+FEWEST, MOST = 100, 8000
+"""Windows from which on a fit is worth something, and how many are used: it takes the cube of their number."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

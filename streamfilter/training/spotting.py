@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamfilter.buffering import batched, prefetch
-from streamfilter.classifier.closer import CloserLook, cut_out
+from streamfilter.classifier.closer import cut_out
 from streamfilter.classifier.proposals import Proposals, Proposer, fit_size
 from streamfilter.classifier.runtimes import Runtime
 from streamfilter.config import ClassifierConfig
 from streamfilter.model import DenseResNet
-from streamfilter.model.closer import Closer
 from streamfilter.model.device import Compute
 from streamfilter.model.network import DenseOutput
 from streamfilter.model.regions import Regions
@@ -59,9 +58,6 @@ class Spots:
         return replace(self, features=replace(self.features, logits=logits))
 
 
-_Read = tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float32]]
-
-
 class Spotter:
     """Looks at scenes as the classifier will look at frames, with nothing left out for being unlikely."""
 
@@ -76,24 +72,12 @@ class Spotter:
     ) -> None:
         self._network, self._compute, self._short_side = network, compute, short_side
         self._runtime = runtime or frozen_runtime(network, compute)
-        self._regions = regions
         self._proposer = Proposer(network, ClassifierConfig(), floor=0.0, places=True, regions=regions)
-        self._closer: CloserLook | None = None
         # Pictures of several sizes can pass together on a CPU only.
         self.together = TOGETHER if compute.device.type == "cpu" else 1
 
     def with_regions(self, regions: Regions | None) -> Spotter:
         """One whose places this region head fits to what is there."""
-        return self._again(regions)
-
-    def with_closer(self, early: Closer | None) -> Spotter:
-        """One that reads boxes where this closer look finds them to fit better."""
-        spotter = self._again(self._regions)
-        if early is not None and early.refiner is not None:
-            spotter._closer = CloserLook(early, self._runtime, floor=0.0)
-        return spotter
-
-    def _again(self, regions: Regions | None) -> Spotter:
         return Spotter(
             self._network, self._compute, short_side=self._short_side, runtime=self._runtime, regions=regions
         )
@@ -127,50 +111,32 @@ class Spotter:
         x, y, width, height = np.clip(found.boxes[int(chances.argmax())], 0.0, 1.0)
         return [Box(x, y, min(width, 1 - x), min(height, 1 - y))]
 
-    def close(self, cuts: Sequence[Pixels]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Mean and maximum `(n, F)`, and the grid `(n, G)`, of the closer look at cuts `(SIDE, SIDE, 3)`."""
-        if not cuts:
-            return np.zeros((0, self._width), np.float32), np.zeros((0, 0), np.float32)
-        (read,) = self._runtime.close([cuts])
-        return read[:, : self._width], read[:, self._width :]
-
-    @property
-    def _width(self) -> int:
-        return 2 * self._network.middle
+    def close(self, cuts: Sequence[Pixels]) -> NDArray[np.float32]:
+        """Mean and maximum `(n, F)` of the closer look at cuts `(SIDE, SIDE, 3)`."""
+        return self._runtime.close([cuts])[0] if cuts else np.zeros((0, 2 * self._network.middle), np.float32)
 
     def _look(self, scenes: Sequence[Scene], *, first: int) -> list[Spots]:
         """Spots of each scene; `first` is the number of the first, from which all that is random follows."""
         pictures = [scene.pixels for scene in scenes]
         found = [self._proposer.propose(output) for output in self._runtime.dense(pictures)]
-        read = self._read(found, pictures)
+        cuts = [[cut_out(p, box, SIDE) for box in own.boxes] for own, p in zip(found, pictures, strict=True)]
+        read = [self.close(some) for some in cuts]
         return [
             self._spots(*one, np.random.default_rng(first + number))
             for number, one in enumerate(zip(scenes, found, read, strict=True))
         ]
 
-    def _spots(self, scene: Scene, found: Proposals, read: _Read, rng: np.random.Generator) -> Spots:
-        rows, boxes, close = read
+    def _spots(self, scene: Scene, found: Proposals, close: NDArray[np.float32], rng: np.random.Generator) -> Spots:
         true_boxes, labels = _true_boxes(scene.facts, rng)
         return Spots(
             facts=(scene.facts,),
-            scene=np.zeros(len(rows), np.int64),
-            boxes=boxes,
-            features=found.features.rows(rows),
+            scene=np.zeros(len(found.boxes), np.int64),
+            boxes=found.boxes,
+            features=found.features,
             close=close,
-            true_close=self.close([cut_out(scene.pixels, box, SIDE) for box in true_boxes])[0],
+            true_close=self.close([cut_out(scene.pixels, box, SIDE) for box in true_boxes]),
             true_labels=labels,
         )
-
-    def _read(self, found: Sequence[Proposals], pictures: Sequence[Pixels]) -> list[_Read]:
-        """Of each picture which proposals are read, where, and what is seen there."""
-        if self._closer is None:
-            cuts = [[cut_out(p, box, SIDE) for box in own.boxes] for own, p in zip(found, pictures, strict=True)]
-            return [
-                (np.arange(len(own.boxes)), own.boxes, self.close(some)[0])
-                for own, some in zip(found, cuts, strict=True)
-            ]
-        looked = self._closer.look([own.features.logits for own in found], pictures, [own.boxes for own in found])
-        return [(seen.rows, seen.boxes, seen.features) for seen in looked]
 
 
 def spot_labels(spots: Spots) -> NDArray[np.int64]:

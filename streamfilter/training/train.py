@@ -147,10 +147,10 @@ def _plan(config: TrainConfig, compute: Compute) -> TrainConfig:
     whole = on_cuda or not config.pretrained or min(config.se_stages, default=4) < 3
     chosen = {
         "tune": config.tune or ("all" if whole else "layer4" if fast else "head"),
-        "scenes": config.scenes or (8000 if on_cuda else 3600 if fast else 1200),
-        "epochs": config.epochs or (12 if on_cuda else 4 if fast else 7),
+        "scenes": config.scenes or (8000 if on_cuda else 3600 if fast else 1800),
+        "epochs": config.epochs or (12 if on_cuda else 4 if fast else 5),
         "closer_scenes": config.closer_scenes or (2000 if on_cuda else 300 if fast else 100),
-        "closer_pictures": config.closer_pictures or (10_000 if on_cuda else 800 if fast else 300),
+        "closer_pictures": config.closer_pictures or (10_000 if on_cuda else 800 if fast else 400),
     }
     return config.model_copy(update=chosen)
 

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from streamfilter.model import DenseResNet
 from streamfilter.model.closer import Cut
@@ -46,17 +45,13 @@ class Runtime(Protocol):
 
 
 def close_maps(network: DenseResNet, pictures: Tensor, cut: Cut) -> Tensor:
-    """Mean and maximum of layer 3 of cuts `(N, 3, side, side)`, RGB 0 to 255, and all of it on a coarse grid: `(N, F)`.
+    """Mean and maximum of layer 3 of cuts `(N, 3, side, side)`, RGB 0 to 255: `(N, F)`.
 
-    The outermost cells of a stretched box are its margin, and see the padding of every layer: they do not count for
-    what the box shows. For where it should be they do, so the grid is of the whole cut; a square cut has none.
+    The outermost cells of a stretched box are its margin, and see the padding of every layer: they do not count.
     """
     maps = network.lower(pictures).float()
-    if cut == "square":
-        return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
-    inner = maps[:, :, 1:-1, 1:-1]
-    grid = F.avg_pool2d(maps, 2).flatten(1)
-    return torch.cat([inner.mean(dim=(2, 3)), inner.amax(dim=(2, 3)), grid], dim=1)
+    inner = maps if cut == "square" else maps[:, :, 1:-1, 1:-1]
+    return torch.cat([inner.mean(dim=(2, 3)), inner.amax(dim=(2, 3))], dim=1)
 
 
 class DensePass(nn.Module):

@@ -1,4 +1,4 @@
-"""Fits how a box would fit better to close-ups that are off: ridge regression, as R-CNN does it."""
+"""Ridge regression of a few numbers on many thousand inputs."""
 
 from __future__ import annotations
 
@@ -7,20 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from streamfilter.model.closer import Refiner
-
 PENALTY = 0.3
 """Weight of the squared norm, where the mean squared length of a standardised example is one."""
-FEWEST = 100
-"""Close-ups from which on a fit is worth something."""
-MOST = 8000
-"""Examples that are used at most: the fit takes the cube of their number."""
 LEAST_SPREAD = 1e-3
-
-
-def fit_refiner(grids: NDArray[np.float16], moves: NDArray[np.float64]) -> Refiner | None:
-    """The refiner of close-ups `(n, G)` with what it should say of them `(n, 4)`; None for fewer than `FEWEST`."""
-    return None if len(grids) < FEWEST else Refiner(*fit_ridge(grids[:MOST], moves[:MOST]))
 
 
 def fit_ridge(inputs: NDArray[np.float16], targets: NDArray[np.float64]) -> tuple[Tensor, Tensor]:

@@ -55,6 +55,20 @@ def test_windows_move_as_the_head_says_and_fit_as_it_says() -> None:
     np.testing.assert_allclose(overlap, 0.7, rtol=1e-6)
 
 
+@given(st.integers(0, 2**32 - 1))
+def test_cells_that_are_read_first_say_what_the_whole_embedding_would(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    embedding = torch.from_numpy(rng.random((1, EMBEDDING, *rng.integers(2, 12, 2)), np.float32))
+    weight = torch.from_numpy(rng.normal(0, 0.1, (OUTPUTS, EMBEDDING * CELLS**2)).astype(np.float32))
+    corner = rng.uniform(0, 0.9, (6, 2))
+    boxes = np.concatenate([corner, rng.uniform(0.05, 1, (6, 2)) * (1 - corner)], axis=1)
+    better, overlap = RegionHead(Regions(weight, torch.zeros(OUTPUTS))).read(embedding, boxes)
+    moves = (region_grids(embedding, boxes) @ weight.numpy().T)[:, 1:]
+    np.testing.assert_allclose(better, moved(boxes, moves, pixels_of(embedding)), atol=1e-4)
+    expected = np.clip(region_grids(embedding, better) @ weight.numpy().T, LEAST_OVERLAP, 1)[:, 0]
+    np.testing.assert_allclose(overlap, expected, atol=1e-4)
+
+
 @pytest.mark.parametrize(("said", "told"), [(-0.5, LEAST_OVERLAP), (1.5, 1.0)])
 def test_an_overlap_is_a_share_whatever_is_said(said: float, told: float) -> None:
     _, overlap = RegionHead(saying(said, 0, 0, 0, 0)).read(torch.rand(1, EMBEDDING, *GRID), np.array([[0, 0, 1, 1.0]]))

@@ -143,9 +143,10 @@ class Proposer:
 
     def features(self, output: DenseOutput, windows: NDArray[np.int64], logits: NDArray[np.float32]) -> Features:
         """Features of windows of one picture whose logits are known."""
-        wanted = torch.from_numpy(windows).to(output.embedding.device)
-        embeddings = window_means(output.embedding, wanted)[0].cpu().numpy()
-        return Features(logits, np.asarray(embeddings), windows[:, 2:].prod(axis=1).astype(np.float64))
+        cells = output.embedding[0]
+        means = [cells[:, y : y + h, x : x + w].float().mean(dim=(1, 2)) for y, x, h, w in windows.tolist()]
+        embeddings = torch.stack(means).cpu().numpy() if means else np.zeros((0, len(cells)), np.float32)
+        return Features(logits, embeddings, windows[:, 2:].prod(axis=1).astype(np.float64))
 
 
 def _apart(likely: _Likely) -> list[int]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -22,8 +23,10 @@ from streamfilter.cli.main import exit_code
 from streamfilter.evaluation.bootstrap import Estimate
 from streamfilter.evaluation.compare import markdown
 from streamfilter.evaluation.feature_map import affinities, feature_map, neighbours, squared_distances
+from streamfilter.evaluation.page.charts import map_of_features
 from streamfilter.evaluation.page.gallery import thumbnail
 from streamfilter.evaluation.page.svg import Frame, ticks
+from streamfilter.evaluation.samples import NOTHING
 from streamfilter.types import Box
 
 Evaluate = Callable[..., int]
@@ -172,6 +175,10 @@ def test_the_map_keeps_neighbours_and_is_the_same_every_time() -> None:
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 5])
 def test_a_map_of_few_pictures_is_finite(count: int) -> None:
     assert np.isfinite(feature_map(np.ones((count, 4), np.float32))).all()
+
+
+def test_pictures_in_which_nothing_is_seen_have_no_map() -> None:
+    assert "nothing to map" in map_of_features(SimpleNamespace(chosen=np.full(3, NOTHING)))  # type: ignore[arg-type]
 
 
 def test_affinities_have_the_perplexity_that_was_asked_for() -> None:

@@ -184,6 +184,8 @@ def _cell(own: NDArray[np.int64], column: int, names: Sequence[str], *, x: float
 def map_of_features(samples: Samples, *, seed: int = 0) -> str:
     """Where the network puts the pictures: the embedding of each one's least unfamiliar window, laid out flat."""
     seen = np.flatnonzero(samples.chosen != NOTHING)
+    if not len(seen):
+        return "<p>Nothing that could be a label was seen in any picture: there is nothing to map.</p>"
     chosen = np.sort(np.random.default_rng(seed).permutation(seen)[:_MAPPED])
     places = feature_map(_features(samples, chosen).embeddings)
     frame = Frame((-1.06, 1.06), (-1.06, 1.06), width=640, height=520, left=6, bottom=6, right=6, top=6)

@@ -1,9 +1,10 @@
-"""How the C library keeps freed memory: settings of glibc's `mallopt`. Other C libraries have none; nothing is lost."""
+"""How the C library keeps freed memory. Only glibc is told: other C libraries lose nothing by it."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+from typing import Any
 
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 
@@ -28,7 +29,18 @@ def keep_freed() -> None:
     _set(M_TRIM_THRESHOLD, -1)
 
 
+def give_back() -> None:
+    """Return what is free to the system, after something that takes much memory once."""
+    trim = _of_glibc("malloc_trim")
+    if trim is not None:
+        trim(0)
+
+
 def _set(option: int, value: int) -> None:
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    mallopt = _of_glibc("mallopt")
     if mallopt is not None:
         mallopt(option, value)
+
+
+def _of_glibc(name: str) -> Any:
+    return getattr(ctypes.CDLL(None), name, None) if os.name == "posix" else None

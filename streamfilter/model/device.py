@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from streamfilter.allocation import keep_freed
 from streamfilter.errors import ModelError
 from streamfilter.machine import cores
 
@@ -41,7 +40,6 @@ def choose_compute(device: str, precision: str, *, threads: int = 0) -> Compute:
     On a CPU bfloat16 is chosen only where there are matrix units for it (AMX): elsewhere it is slower than float32.
     Raises `ModelError` for a CUDA device that this machine does not have.
     """
-    keep_freed()
     torch.set_num_threads(threads or cores())
     chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():

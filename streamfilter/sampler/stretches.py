@@ -22,7 +22,7 @@ from streamfilter.types import Gap, Look, Pixels
 MOST_WORTH = 8.0
 """A stretch ends when about so many of its looks are due."""
 MOST_LOOKS = 128
-MOST_BYTES = 96_000_000
+MOST_BYTES = 48_000_000
 """What the pictures of a stretch may take in memory, as they come from the decoder."""
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from streamfilter import __version__
+from streamfilter.allocation import keep_freed
 from streamfilter.config import TrainConfig
 from streamfilter.console import Console
 from streamfilter.errors import DatasetError, ModelError
@@ -85,6 +86,7 @@ def train(
         console.say(f"nothing to resume in {work}: beginning anew")
         resume = False
     refuse_to_replace(out, force=force or resume)
+    keep_freed()
     compute = choose_compute(config.device, config.precision, threads=config.threads)
     weights = load_backbone(backbone_weights, config.architecture) if config.pretrained else None
     whole = read_pictures(data, console)

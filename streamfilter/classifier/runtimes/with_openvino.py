@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from streamfilter.allocation import give_back
 from streamfilter.classifier.runtimes.turns import Turns
 from streamfilter.model.network import DenseOutput
 from streamfilter.types import Pixels
@@ -95,6 +96,7 @@ class OpenVinoRuntime:
             }
             compiled = self._core.compile_model(self._core.read_model(self._read(name), b""), "CPU", settings)
             self._requests[name] = [compiled.create_infer_request() for _ in range(streams)]
+            give_back()  # converting and compiling took a few hundred MiB
         return self._requests[name]
 
     def parts(self) -> list[Any]:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from streamfilter.allocation import keep_freed
 from streamfilter.classifier.runtimes.base import close_maps
 from streamfilter.model import DenseResNet
 from streamfilter.model.closer import Cut
@@ -24,6 +25,7 @@ class TorchRuntime:
     """See `base.Runtime`. On a CPU pictures pass one by one: no faster in a batch, and bit for bit the same."""
 
     def __init__(self, network: DenseResNet, compute: Compute, cut: Cut = "box") -> None:
+        keep_freed()
         self._network, self._compute, self._cut = network, compute, cut
 
     @property

@@ -26,8 +26,8 @@ class RegionHead:
     """
 
     def __init__(self, regions: Regions) -> None:
-        weight = regions.weight.numpy().reshape(OUTPUTS, -1, CELLS**2)
-        self._weight = np.ascontiguousarray(weight.transpose(2, 0, 1).reshape(CELLS**2 * OUTPUTS, -1))
+        weight = regions.weight.reshape(OUTPUTS, -1, CELLS**2)
+        self._weight = weight.permute(2, 0, 1).reshape(CELLS**2 * OUTPUTS, -1)
         self._bias = regions.bias.double().numpy()
 
     def read(self, embedding: Tensor, boxes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -35,7 +35,8 @@ class RegionHead:
 
         `embedding`: `(1, E, h, w)`. Boxes: x, y, width, height in 0 to 1, one or more.
         """
-        cells = self._weight @ embedding[0].float().flatten(1).cpu().numpy()
+        with torch.inference_mode():
+            cells = (self._weight.to(embedding.device) @ embedding[0].float().flatten(1)).cpu().numpy()
         said = cells.reshape(CELLS**2, OUTPUTS, *embedding.shape[2:])
         size = pixels_of(embedding)
         better = moved(boxes, self._said(said, boxes, size)[:, 1:], size)

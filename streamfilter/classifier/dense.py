@@ -25,6 +25,7 @@ from streamfilter.config import ClassifierConfig
 from streamfilter.model import Model
 from streamfilter.model.device import Compute, choose_compute
 from streamfilter.model.network import DenseOutput
+from streamfilter.model.regions import Regions
 from streamfilter.rejector.mahalanobis import mahalanobis
 from streamfilter.rejector.softmax import softmax
 from streamfilter.types import Box, Candidate, Features, Pixels
@@ -59,8 +60,7 @@ class DenseClassifier:
         self._temperature = model.thresholds.temperature
         self._network = model.network.to(compute.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self._closer = CloserLook(model.closer, self.runtime) if model.closer and config.closer else None
-        self._regions = model.regions
-        self._proposer = self._make_proposer()
+        self._proposer = self._make_proposer(model.regions)
         self._coarse = CoarsePass(self.runtime, self._network, config) if config.coarse else None
         self._means = model.statistics.means.double().numpy()
         self._whitening = model.statistics.whitening.double().numpy()
@@ -68,12 +68,12 @@ class DenseClassifier:
         self._enrolled = model.enrolled
         self._finder = EnrolledFinder(model.enrolled, config, compute.device) if model.enrolled else None
 
-    def _make_proposer(self) -> Proposer:
+    def _make_proposer(self, regions: Regions | None) -> Proposer:
         """Where a closer look decides, more is proposed, by probabilities that the temperature was not fitted to."""
         network, config = self._network, self._config
         if self._closer is None:
             return Proposer(network, config, floor=config.floor, temperature=self._temperature)
-        return Proposer(network, config, floor=min(PROPOSED, config.floor), places=True, regions=self._regions)
+        return Proposer(network, config, floor=min(PROPOSED, config.floor), places=True, regions=regions)
 
     def analysis_size(self, width: int, height: int) -> tuple[int, int]:
         """Width and height at which a picture is analysed: its short side as configured, both divisible by 32."""

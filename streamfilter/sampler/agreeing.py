@@ -32,11 +32,6 @@ def agree(before: Answer, after: Answer, config: SmootherConfig) -> bool:
     return _pairs(before, after, config) is not None
 
 
-def is_quiet(answer: Answer, config: SmootherConfig) -> bool:
-    """Whether nothing in it can hold an event."""
-    return not answer.matter(config)
-
-
 def labels_of(answer: Answer) -> list[str]:
     """The labels that were accepted, sorted, each as often as it was."""
     return sorted(sighting.label for sighting in answer.sightings if sighting.label is not None)

@@ -10,7 +10,7 @@ import numpy as np
 
 from streamfilter.config import SmootherConfig
 from streamfilter.gate import touches
-from streamfilter.sampler.agreeing import Answer, agree, between, is_quiet, labels_of, nearer
+from streamfilter.sampler.agreeing import Answer, agree, between, labels_of, nearer
 from streamfilter.sampler.stretches import Stretch
 from streamfilter.types import Candidate, Gap, Look, Sighting
 
@@ -148,7 +148,7 @@ class Inquiry:
         """The first and the last look at a shot where what was asked next to them shows anything."""
         known = self._known(run)
         for end, near in ((run[0], known[0]), (run[-1], known[-1])):
-            if end != near and not is_quiet(self.answers[near], self._config):
+            if end != near and self.answers[near].matter(self._config):
                 yield end
 
     def _known(self, run: Sequence[int]) -> list[int]:

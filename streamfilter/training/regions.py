@@ -11,27 +11,22 @@ from numpy.typing import NDArray
 
 from streamfilter.buffering import batched, prefetch
 from streamfilter.classifier.boxes import moves_to
-from streamfilter.classifier.proposals import fit_size
 from streamfilter.classifier.regions import pixels_of, region_grids
 from streamfilter.classifier.suppress import pairwise
 from streamfilter.classifier.windows import window_boxes, window_grid
 from streamfilter.model.network import DenseOutput
 from streamfilter.model.regions import Regions
 from streamfilter.training.examples import Example
-from streamfilter.training.pictures import load_picture, resized
 from streamfilter.training.ridge import fit_ridge
 from streamfilter.training.scenes import Scene
 from streamfilter.training.spotting import Spotter
+from streamfilter.training.whole_pictures import each_once, picture_at_size
 from streamfilter.types import Pixels
 
-LARGEST = 1600
-"""Longer side in pixels at which a picture is read."""
 NEAR_IOU = 0.2
 """A window that overlaps a mark this much teaches where the mark is."""
 NEAR_EACH, LIKELY_EACH = 8, 6
 """Windows near each mark, and likely windows of each picture, that are learned from."""
-SAME_BOX_IOU = 0.5
-"""Of boxes that overlap more than this only the first counts."""
 FEWEST, MOST = 100, 8000
 """Windows from which on a fit is worth something, and how many are used: it takes the cube of their number."""
 
@@ -64,10 +59,9 @@ def is_marked(example: Example) -> bool:
 def marked_pictures(examples: Sequence[Example], *, short_side: int) -> Iterator[Marked]:
     """Pictures as they are, each of which `is_marked`."""
     for example in examples:
-        picture = load_picture(example.path, max_side=LARGEST)[..., :3]
-        size = fit_size(picture.shape[1], picture.shape[0], short_side)
-        boxes = [(box.x, box.y, box.width, box.height) for box, _ in example.boxes]
-        yield Marked(resized(picture, *size), _each_once(np.array(boxes, np.float64).reshape(-1, 4)))
+        marks = each_once((box, "mark") for box, _ in example.boxes)
+        boxes = [(box.x, box.y, box.width, box.height) for box, _ in marks]
+        yield Marked(picture_at_size(example, short_side), np.array(boxes, np.float64).reshape(-1, 4))
 
 
 def marked_scenes(scenes: Iterable[Scene]) -> Iterator[Marked]:
@@ -137,13 +131,3 @@ def _near(
     ]
     chosen = np.concatenate(rows)
     return every[chosen], boxes[own[chosen]]
-
-
-def _each_once(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of boxes that overlap much, the first: some marks are boxed twice."""
-    kept: list[int] = []
-    overlap = pairwise(boxes, boxes)[0]
-    for number in range(len(boxes)):
-        if not any(overlap[number, other] > SAME_BOX_IOU for other in kept):
-            kept.append(number)
-    return boxes[kept]

@@ -6,7 +6,7 @@ with all that stands around, only the pictures themselves tell.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from streamfilter.classifier.proposals import fit_size
 from streamfilter.training.examples import Example
 from streamfilter.training.pictures import load_picture, resized
 from streamfilter.training.scenes import LARGEST, Scene, SceneFacts
-from streamfilter.types import Box
+from streamfilter.types import Box, Pixels
 
 SAME_BOX_IOU = 0.5
 """Two boxes of one label that overlap more than this are one logo, boxed twice."""
@@ -32,9 +32,7 @@ class WholePictures:
     def compose(self, number: int) -> Scene:
         """The picture of this number. What another logo's box holds is none of the labels, like all around it."""
         example = self._examples[number]
-        picture = load_picture(example.path, max_side=LARGEST)[..., :3]
-        size = fit_size(picture.shape[1], picture.shape[0], self._short_side)
-        return Scene(resized(picture, *size), self._facts(example))
+        return Scene(picture_at_size(example, self._short_side), self._facts(example))
 
     def _facts(self, example: Example) -> SceneFacts:
         boxes, labels = self._boxes(example)
@@ -46,10 +44,22 @@ class WholePictures:
         named = [(box, name) for box, name in example.boxes if name in self._index]
         if not any(name == example.label for _, name in named):
             named = []
-        kept: list[tuple[Box, str]] = []
-        for box, name in named:
-            if not any(name == other and box.iou(known) > SAME_BOX_IOU for known, other in kept):
-                kept.append((box, name))
+        kept = each_once(named)
         corners = [(b.x, b.y, b.x + b.width, b.y + b.height) for b, _ in kept]
         labels = [self._index[name] for _, name in kept]
         return np.array(corners, np.float64).reshape(-1, 4), np.array(labels, np.int64)
+
+
+def picture_at_size(example: Example, short_side: int) -> Pixels:
+    """The picture as a run would look at it, `(H, W, 3)`."""
+    picture = load_picture(example.path, max_side=LARGEST)[..., :3]
+    return resized(picture, *fit_size(picture.shape[1], picture.shape[0], short_side))
+
+
+def each_once(boxes: Iterable[tuple[Box, str]]) -> list[tuple[Box, str]]:
+    """Of boxes of one name that overlap much, the first: some logos are boxed twice."""
+    kept: list[tuple[Box, str]] = []
+    for box, name in boxes:
+        if not any(name == other and box.iou(known) > SAME_BOX_IOU for known, other in kept):
+            kept.append((box, name))
+    return kept

@@ -122,6 +122,19 @@ def test_other_sound_becomes_aac_of_the_same_length(tmp_path: Path) -> None:
     assert loudest == pytest.approx(0.5, abs=0.15)
 
 
+def test_sound_that_changes_its_kind_in_mid_stream_is_kept_to_its_end(tmp_path: Path) -> None:
+    pictures = stamped_clip(tmp_path / "plain.mkv", regular_times(50))
+    source = with_mp2(pictures, tmp_path / "clip.mkv", rates=(44_100, 48_000), seconds=1.0)
+    with av.open(str(source)) as container:
+        assert {frame.sample_rate for frame in container.decode(audio=0)} == {44_100, 48_000}
+    with av.open(str(annotated(source))) as container:
+        frames = list(container.decode(audio=0))
+    assert sum(frame.samples / frame.sample_rate for frame in frames) == pytest.approx(2.0, abs=0.1)
+    loud = [float(np.abs(frame.to_ndarray()).max()) for frame in frames]
+    assert loud[len(loud) // 4] == pytest.approx(0.5, abs=0.15)
+    assert loud[3 * len(loud) // 4] == pytest.approx(0.5, abs=0.15)
+
+
 def test_sound_stays_in_step_with_the_pictures(tmp_path: Path) -> None:
     source = stamped_clip(tmp_path / "clip.mp4", regular_times(50), audio_s=1.0, audio_start_s=0.5)
     starts = [first_sound(path) for path in (source, annotated(source))]
@@ -222,6 +235,39 @@ def first_sound(path: Path) -> float:
             if samples.max() > 0.05:
                 return float(frame.pts * frame.time_base) + float(np.argmax(samples > 0.05)) / frame.sample_rate
     raise AssertionError("silent")
+
+
+def with_mp2(video: Path, path: Path, *, rates: tuple[int, ...], seconds: float) -> Path:
+    """The same pictures with one sound stream whose packets were encoded at these rates, one after the other."""
+    with av.open(str(video)) as source, av.open(str(path), "w") as target:
+        pictures = target.add_stream_from_template(source.streams.video[0])
+        sound = target.add_stream("mp2", rate=rates[0], layout="mono")
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = pictures
+                target.mux(packet)
+        for number, rate in enumerate(rates):
+            for packet in mp2_packets(rate, seconds):
+                packet.stream, packet.time_base = sound, Fraction(1, 1000)
+                packet.pts = packet.dts = round(1000 * (number * seconds + (packet.pts or 0) / rate))
+                packet.duration = 0
+                target.mux(packet)
+    return path
+
+
+def mp2_packets(rate: int, seconds: float) -> list[Any]:
+    """A tone of half the full loudness, with times in samples."""
+    encoder: Any = av.CodecContext.create("mp2", "w")
+    encoder.sample_rate, encoder.layout, encoder.format = rate, "mono", "s16"
+    encoder.time_base = Fraction(1, rate)
+    wave = np.sin(np.arange(round(seconds * rate)) * 440 * 2 * np.pi / rate) * 0.5
+    packets = []
+    for begin in range(0, len(wave) - 1152, 1152):
+        part = (wave[begin : begin + 1152] * 32767).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(part[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = rate, begin, Fraction(1, rate)
+        packets += encoder.encode(frame)
+    return packets
 
 
 def with_pcm(video: Path, path: Path, *, seconds: float, rate: int = 22_050) -> Path:

@@ -64,8 +64,7 @@ def test_a_disk_that_fills_up_leaves_what_was_there_and_no_half_file(
     assert os.listdir(tmp_path) == ["result"]  # noqa: PTH208 - names are enough
 
 
-def test_a_file_that_ffmpeg_will_not_begin_is_known_before_and_leaves_nothing_open(tmp_path: Path) -> None:
-    path = tmp_path / "sound.webm"
+def opus_sound(path: Path) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libopus", rate=48000, layout="mono")
         for number in range(10):
@@ -73,6 +72,11 @@ def test_a_file_that_ffmpeg_will_not_begin_is_known_before_and_leaves_nothing_op
             sound.sample_rate, sound.pts = 48000, 960 * number
             container.mux(stream.encode(sound))
         container.mux(stream.encode(None))
+    return path
+
+
+def test_a_file_that_ffmpeg_will_not_begin_is_known_before_and_leaves_nothing_open(tmp_path: Path) -> None:
+    path = opus_sound(tmp_path / "sound.webm")
     with av.open(str(path)) as container:
         opus = container.streams.audio[0]
         before = set(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else set()  # noqa: PTH208
@@ -80,6 +84,17 @@ def test_a_file_that_ffmpeg_will_not_begin_is_known_before_and_leaves_nothing_op
         assert holds("matroska", opus)
         assert not holds("mov", opus)
         assert before == (set(os.listdir("/proc/self/fd")) if before else set())  # noqa: PTH208
+
+
+def test_sound_whose_description_is_damaged_is_known_before_it_would_cost_the_whole_file(tmp_path: Path) -> None:
+    path = opus_sound(tmp_path / "sound.webm")
+    data = bytearray(path.read_bytes())
+    head = data.index(b"OpusHead")
+    data[head - 3 : head - 1] = b"\x63\xa3"  # no longer the element that FFmpeg looks for
+    path.write_bytes(data)
+    with av.open(str(path)) as container:
+        assert container.streams.audio[0].codec_context.extradata is None
+        assert not holds("mp4", container.streams.audio[0])
 
 
 def test_a_clip_whose_extras_are_missing_is_made_again(

@@ -204,6 +204,28 @@ def test_the_opinion_that_knows_more_counts_more() -> None:
     assert right.mean() > (separable(2).features.logits.argmax(axis=1) == spot_labels(fresh)).mean() + 0.3
 
 
+def mistaken(seed: int, count: int = 20) -> Spots:
+    """Spots of a stranger that the dense pass is sure is the first label, and that looks half like it up close."""
+    rng = np.random.default_rng(seed)
+    rows = [(i, (0.2, 0.2, 0.4, 0.4), (5.0, 0.0, 0.0)) for i in range(count)]
+    close = rng.normal(0, 0.2, (count, 8)).astype(np.float32)
+    close[:, [0, 5]] += 1
+    return replace(spots([NOWHERE] * count, rows), close=close, true_close=np.zeros((0, 8), np.float32))
+
+
+def test_what_was_corrected_is_learned_against_the_dense_pass_and_costs_little_else() -> None:
+    taught, held, stranger, fresh = separable(0), separable(1), mistaken(3), separable(2)
+    taken = []
+    right = []
+    for corrected in (None, mistaken(4)):
+        fitted = fit_closer(taught, NO_CLOSE_UPS, held, corrected)
+        assert fitted is not None
+        taken.append((close_logits(fitted, stranger).features.logits.argmax(axis=1) == 0).mean())
+        right.append((close_logits(fitted, fresh).features.logits.argmax(axis=1) == spot_labels(fresh)).mean())
+    assert taken == [pytest.approx(1.0), pytest.approx(0.0)]
+    assert right[1] > right[0] - 0.1
+
+
 def test_there_is_no_closer_look_without_a_logo_to_learn_from() -> None:
     nothing = spots([NOWHERE], [(0, (0.1, 0.1, 0.2, 0.2), (0.0, 0.0, 1.0))])
     assert fit_closer(nothing, NO_CLOSE_UPS, separable(0)) is None

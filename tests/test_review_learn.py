@@ -12,7 +12,7 @@ from fakes import LABELS, STRANGER, color_clip
 from reviewed import ask, decide, event, event_id, opened, origin, serving, write_log
 
 from streamfilter.cli.main import exit_code
-from streamfilter.errors import DatasetError
+from streamfilter.errors import DatasetError, SourceError
 from streamfilter.eventlog import Amendment, Decision, append_amendments, review_path
 from streamfilter.likeness import encode_likeness
 from streamfilter.review.boxes import BoxLine, replace_boxes
@@ -175,13 +175,15 @@ def test_a_box_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     assert path.read_text("utf-8") == "image,left,top\n"
 
 
-def test_a_source_without_its_video_is_told_and_the_others_are_read(
+def test_nothing_learned_for_want_of_the_video_is_an_error_that_says_where_to_look(
     clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     log, data = logged(clip, tmp_path), tmp_path / "data"
     say(log, clip, (0, Decision.ACCEPTED, None))
-    assert exit_code(["learn", str(log), "--data", str(data)]) == 0
-    assert "nothing from" in capfd.readouterr().err
+    assert exit_code(["learn", str(log), "--data", str(data), "-q"]) == SourceError.exit_code
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "nothing from" in line
+    assert "--videos" in line
     assert pictures(data) == {}
 
 

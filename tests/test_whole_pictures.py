@@ -15,7 +15,7 @@ from streamfilter.model.device import Compute, choose_compute
 from streamfilter.training import frozen
 from streamfilter.training.examples import Example, Kind
 from streamfilter.training.frozen import frozen_maps, frozen_runtime
-from streamfilter.training.whole_pictures import WholePictures
+from streamfilter.training.whole_pictures import MOST_CORRECTIONS, WholePictures, corrections
 from streamfilter.types import Box
 
 LABELS = ("Disc", "Ring")
@@ -54,6 +54,21 @@ def test_where_its_own_logo_is_not_boxed_no_place_is_said_to_be_empty(
 def test_what_other_logos_show_is_none_of_the_labels(tmp_path: Path) -> None:
     facts = WholePictures([example(tmp_path, "unknown", None, (BOX, "any"))], LABELS, short_side=64).compose(0).facts
     assert (len(facts.boxes), facts.whole_label) == (0, -1)
+
+
+def test_what_a_person_rejected_is_a_correction_and_what_was_accepted_is_none() -> None:
+    def named(name: str, kind: Kind, label: str | None = None) -> Example:
+        return Example(Path(name), label, kind, (), 160, 90, has_alpha=False)
+
+    shot = f"shot-{'a1' * 12}"
+    wrong = [named(f"{shot}-b2-0.jpg", "unknown"), named(f"{shot}-b2-1.jpg", "negative")]
+    others = [named(f"{shot}-c3-0.jpg", "known", "Disc"), named("street.jpg", "negative")]
+    assert corrections([*others, *wrong]) == wrong
+    many = [named(f"{shot}-b{number}-0.jpg", "negative") for number in range(5 * MOST_CORRECTIONS)]
+    some = corrections(many)
+    assert len(some) == MOST_CORRECTIONS
+    assert some[0] == many[0]
+    assert some[-1] in many[-5:]
 
 
 def test_a_frozen_network_says_the_same_whatever_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:

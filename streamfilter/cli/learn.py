@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from streamfilter.cli import options as opt
+from streamfilter.errors import SourceError
 
 
 @click.command()
@@ -35,5 +36,8 @@ def learn(
         console.warn("no decision in these reviews teaches anything yet: accept, reject or rename events first")
         return
     result = harvest(library, wanted, Videos(folders), data=data, on_source=lambda name: console.explain(name))
-    for line in summary(result):
+    lines = summary(result)
+    if result.missed and not result.pictures:
+        raise SourceError("; ".join(lines))
+    for line in lines:
         console.say(line)

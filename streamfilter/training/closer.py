@@ -26,23 +26,31 @@ PENALTY = 0.03
 """Weight of the squared norm: with thirty pictures of a label and two thousand features, much of it."""
 SPOT_SHARE = 0.3
 """How much a spot that was proposed counts beside a close-up: there are many of each scene and picture."""
+CORRECTED_SHARE, MOST_CORRECTED = 3.0, 1.0
+"""How much a spot counts in a picture that a person has corrected, for it is what the model gets wrong; and how much
+all of them may count beside all other examples together. More of it costs marks that look alike."""
+CORRECTED_WEIGHING = 0.3
+"""How much they count, all together, beside the validation spots where both opinions are weighed."""
 MODESTY = 1e-3
 """Keeps the weights of both opinions near one: where validation scenes are few and easy, any certainty would do."""
 STEPS = 80
 LEAST_SPREAD = 1e-3
 
 
-def fit_closer(taught: Spots, close_up: CloseUps, held: Spots) -> Closer | None:
+def fit_closer(taught: Spots, close_up: CloseUps, held: Spots, corrected: Spots | None = None) -> Closer | None:
     """The closer look from spots in training scenes and close-ups of training pictures, weighed on validation spots.
 
+    `corrected`: spots in pictures in which a person has rejected what a model saw.
     None where there is no label to learn from, or none to weigh with.
     """
     none = taught.features.logits.shape[1] - 1
     features, labels, shares = _examples(taught, close_up, none)
+    if corrected is not None:
+        features, labels, shares = _with_corrected(corrected, features, labels, shares)
     if not (labels < none).any() or not (_proposed(held)[1] < none).any():
         return None
     weight, bias = _fit(features, labels, shares, none + 1)
-    return _weighed(Closer(weight, bias, SIDE), held)
+    return _weighed(Closer(weight, bias, SIDE), held, corrected)
 
 
 def _fit(
@@ -80,6 +88,18 @@ def _examples(
     )
 
 
+def _with_corrected(
+    corrected: Spots, features: NDArray[np.float32], labels: NDArray[np.int64], shares: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64]]:
+    found, shown = _proposed(corrected)
+    share = min(CORRECTED_SHARE, MOST_CORRECTED * shares.sum() / max(1, len(shown)))
+    return (
+        np.concatenate([features, found]),
+        np.concatenate([labels, shown]),
+        np.concatenate([shares, np.full(len(shown), share)]),
+    )
+
+
 def _proposed(spots: Spots) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     labels = spot_labels(spots)
     return spots.close[labels != IGNORE], labels[labels != IGNORE]
@@ -102,24 +122,37 @@ def fit_linear(inputs: Tensor, targets: Tensor, classes: int, *, shares: Tensor)
     return weight.detach(), bias.detach()
 
 
-def _weighed(alone: Closer, held: Spots) -> Closer:
-    """With the weights of both opinions, none below zero, that make the validation spots' labels likeliest."""
-    labels = spot_labels(held)
-    rows = labels != IGNORE
-    dense = _tensor(held.features.logits[rows])
-    close = _tensor(held.close[rows]) @ alone.weight.T + alone.bias
-    targets = torch.from_numpy(labels[rows])
+def _weighed(alone: Closer, held: Spots, corrected: Spots | None) -> Closer:
+    """With the weights of both opinions, none below zero, that make the validation spots' labels likeliest.
+
+    Corrected spots have a say of their own: they are those of which the dense pass is sure, and wrong.
+    """
+    dense, close, targets = _opinions(alone, held)
+    shares = torch.full((len(targets),), 1 / len(targets))
+    if corrected is not None:
+        parts = _opinions(alone, corrected)
+        shares = torch.cat([shares, torch.full((len(parts[2]),), CORRECTED_WEIGHING / max(1, len(parts[2])))])
+        dense, close, targets = (torch.cat(pair) for pair in zip((dense, close, targets), parts, strict=True))
     weights = torch.zeros(2, requires_grad=True)
     shift = torch.zeros(1, requires_grad=True)
     is_none = F.one_hot(torch.tensor(dense.shape[1] - 1), dense.shape[1]).float()
 
     def loss() -> Tensor:
         both = weights[0].exp() * dense + weights[1].exp() * close + shift * is_none
-        return F.cross_entropy(both, targets) + MODESTY * (weights.square().sum() + shift.square().sum())
+        losses = F.cross_entropy(both, targets, reduction="none")
+        return (losses * shares).sum() + MODESTY * (weights.square().sum() + shift.square().sum())
 
     _minimise([weights, shift], loss)
     first, second = (float(w) for w in weights.detach().exp())
     return replace(alone, dense=first, close=second, none=float(shift.detach()))
+
+
+def _opinions(alone: Closer, spots: Spots) -> tuple[Tensor, Tensor, Tensor]:
+    """What the dense pass and the closer look say of the spots that show something, and what they show."""
+    labels = spot_labels(spots)
+    rows = labels != IGNORE
+    close = _tensor(spots.close[rows]) @ alone.weight.T + alone.bias
+    return _tensor(spots.features.logits[rows]), close, torch.from_numpy(labels[rows])
 
 
 def _minimise(parameters: Sequence[Tensor], loss: Callable[[], Tensor]) -> None:

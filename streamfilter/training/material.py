@@ -31,11 +31,14 @@ from streamfilter.training.regions import fit_regions, is_marked, marked_picture
 from streamfilter.training.rejection import Material
 from streamfilter.training.spotting import Spots, Spotter, found_in, join_spots
 from streamfilter.training.validation import Found
-from streamfilter.training.whole_pictures import WholePictures
+from streamfilter.training.whole_pictures import WholePictures, corrections
 
-KNOWN = "known"
+KNOWN, CORRECTED = "known", "corrected"
 REGION_TIMES = 3
 """The region head learns from so many times more pictures: a dense pass is all that it takes."""
+CORRECTED_SIZES = 0.7, 0.85, 1.0, 1.18, 1.4
+"""Sizes, beside that of analysis, at which the closer look learns what was corrected: it must not come back a bit
+nearer or farther away."""
 _SOURCES = {"known": KNOWN, "negative": PHOTOGRAPHS, "unknown": OTHER_LOGOS}
 """What each kind of picture is to the material."""
 
@@ -85,7 +88,8 @@ def gather(
         seen = [(job, spotter.spot(job.compose, job.seeds, advance=progress.advance)) for job in jobs]
     parts = [[spots for job, spots in seen if job.weighs and job.held is is_held] for is_held in (False, True)]
     taught_spots, held_spots = map(join_spots, parts)
-    closer = fit_closer(taught_spots, close_up, held_spots)
+    corrected = [spots for job, spots in seen if job.source == CORRECTED]
+    closer = fit_closer(taught_spots, close_up, held_spots, join_spots(corrected) if corrected else None)
     find = _finder(closer)
     sources = {source: [spots for job, spots in seen if job.source == source] for source in composers.strangers}
     return Readers(regions, closer), Material(
@@ -122,7 +126,11 @@ def _jobs(taught: Dataset, held: Dataset, composers: Composers, config: TrainCon
     for source, compose in composers.strangers.items():
         seeds = _range(STRANGERS_SEED + first, strangers_count(config))
         yield _Job(compose, seeds, held=True, source=source, weighs=False)
-    yield from _picture_jobs(taught, config, held=False)
+    wrong = corrections(taught.examples)
+    yield from _picture_jobs(taught.with_examples(e for e in taught.examples if e not in wrong), config, held=False)
+    for size in CORRECTED_SIZES if wrong else ():
+        pictures = WholePictures(wrong, taught.labels, short_side=round(size * config.short_side))
+        yield _Job(pictures.compose, range(len(wrong)), held=False, source=CORRECTED, weighs=False)
     yield from _picture_jobs(held, config, held=True)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamfilter.classifier.proposals import fit_size
+from streamfilter.training.duplicates import shot_of
 from streamfilter.training.examples import Example
 from streamfilter.training.pictures import load_picture, resized
 from streamfilter.training.scenes import LARGEST, Scene, SceneFacts
@@ -19,6 +20,14 @@ from streamfilter.types import Box, Pixels
 
 SAME_BOX_IOU = 0.5
 """Two boxes of one label that overlap more than this are one logo, boxed twice."""
+MOST_CORRECTIONS = 120
+
+
+def corrections(examples: Sequence[Example]) -> list[Example]:
+    """The pictures in which a person has rejected what a run saw, spread over all such pictures, at most so many."""
+    wrong = [example for example in examples if example.kind != "known" and shot_of(example.path.name) is not None]
+    step = max(1.0, len(wrong) / MOST_CORRECTIONS)
+    return [wrong[int(place)] for place in np.arange(0, len(wrong), step)]
 
 
 class WholePictures:

@@ -94,12 +94,12 @@ class FlatSpotter:
 
     together = 2
 
-    def dense(self, pictures: list[Pixels]) -> list[DenseOutput]:
+    def dense(self, pictures: list[Pixels]) -> list[tuple[DenseOutput]]:
         outputs = []
         for picture in pictures:
             cells = torch.from_numpy(picture[..., 0].astype(np.float32) / 255)[None, None]
             embedding = torch.nn.functional.avg_pool2d(cells, STRIDE)
-            outputs.append(DenseOutput(embedding, torch.cat([embedding, 1 - embedding], dim=1)))
+            outputs.append((DenseOutput(embedding, torch.cat([embedding, 1 - embedding], dim=1)),))
         return outputs
 
     def regions(self, output: DenseOutput) -> NDArray[np.float64]:
@@ -126,7 +126,7 @@ def test_a_fitted_head_moves_windows_to_marks_that_it_never_saw_and_knows_which_
     assert regions is not None
     before, after, fit, told = [], [], [], []
     for one in drawn(20, seed=1):
-        (output,) = spotter.dense([one.pixels])
+        ((output,),) = spotter.dense([one.pixels])
         windows = window_boxes(window_grid(*GRID), *GRID)[::7]
         better, overlap = RegionHead(regions).read(output.embedding, windows)
         was, now = (pairwise(boxes, one.boxes)[0][:, 0] for boxes in (windows, better))
@@ -196,3 +196,43 @@ def test_places_that_are_fitted_are_few_apart_and_read_where_they_are() -> None:
     np.testing.assert_allclose(found.features.logits, proposer.logits(output, found.windows), rtol=1e-5)
     overlap = pairwise(found.boxes, found.boxes)[0]
     assert (overlap[~np.eye(len(overlap), dtype=bool)] <= 0.5).all()
+
+
+def test_a_mark_that_only_the_smaller_size_shows_is_a_place_and_is_read_there() -> None:
+    network = tiny_model().network
+    outputs = [empty_output(16, 24), empty_output(8, 12)]
+    show(outputs[1], 0, slice(2, 6), slice(3, 9))
+    proposer = Proposer(network, ClassifierConfig(), floor=0.5, places=True, regions=saying(0.5, 0, 0, -0.14, -0.14))
+    assert not len(proposer.propose(outputs[0]).boxes)
+    found = proposer.propose(*outputs)
+    assert len(found.boxes)
+    assert (pairwise(found.boxes, np.array([[0.25, 0.25, 0.5, 0.5]]))[1] > 0.5).all()
+    np.testing.assert_array_equal(found.windows, windows_at(found.boxes, 16, 24))
+    there = windows_at(found.boxes, 8, 12)
+    np.testing.assert_allclose(found.features.logits, proposer.logits(outputs[1], there), rtol=1e-5)
+    np.testing.assert_array_equal(found.features.cells, there[:, 2:].prod(axis=1))
+
+
+def test_features_of_places_stay_with_them_whatever_size_they_were_found_at() -> None:
+    network = tiny_model().network
+    outputs = [empty_output(16, 24), empty_output(8, 12)]
+    show(outputs[0], 0, slice(1, 3), slice(20, 22))
+    show(outputs[1], 1, slice(3, 7), slice(0, 6))
+    proposer = Proposer(network, ClassifierConfig(), floor=0.5, places=True, regions=saying(0.5, 0, 0, -0.14, -0.14))
+    found = proposer.propose(*outputs)
+    labels = found.features.logits[:, :2].argmax(axis=1)
+    on_the_right = found.boxes[:, 0] > 0.5
+    assert set(labels[on_the_right]) == {0}
+    assert set(labels[~on_the_right]) == {1}
+
+
+def show(output: DenseOutput, label: int, rows: slice, columns: slice) -> None:
+    output.logits[0, :, rows, columns] = 0.0
+    output.logits[0, label, rows, columns] = 10.0
+
+
+def empty_output(height: int, width: int) -> DenseOutput:
+    """A dense pass of the tiny network that saw nothing."""
+    logits = torch.zeros(1, 3, height, width)
+    logits[:, 2] = 10.0
+    return DenseOutput(torch.rand(1, EMBEDDING, height, width), logits)

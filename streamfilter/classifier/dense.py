@@ -14,7 +14,7 @@ from streamfilter.classifier.closer import CloserLook, Seen
 from streamfilter.classifier.coarse import CoarsePass
 from streamfilter.classifier.enrolled import EnrolledFinder, Find
 from streamfilter.classifier.perturb import perturbed_logits
-from streamfilter.classifier.proposals import MOST_WINDOWS, Proposals, Proposer, fit_size
+from streamfilter.classifier.proposals import MOST_WINDOWS, Proposals, Proposer, fit_size, halved
 from streamfilter.classifier.runtimes import Choice, choose_runtime
 from streamfilter.classifier.runtimes.turns import Turns
 from streamfilter.classifier.runtimes.with_torch import as_batch
@@ -61,7 +61,8 @@ class DenseClassifier:
         self._network = model.network.to(compute.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self._closer = CloserLook(model.closer, self.runtime) if model.closer and config.closer else None
         self._proposer = self._make_proposer(model.regions)
-        self._coarse = CoarsePass(self.runtime, self._network, config) if config.coarse else None
+        self._coarse = CoarsePass(self._network, config) if config.coarse else None
+        self._overview = config.overview and self._closer is not None and model.regions is not None
         self._means = model.statistics.means.double().numpy()
         self._whitening = model.statistics.whitening.double().numpy()
         self._quantiles = model.statistics.quantiles.double().numpy()
@@ -88,15 +89,22 @@ class DenseClassifier:
             return self._classify(pictures) if self._compute.device.type == "cpu" else by_size(pictures, self._classify)
 
     def _classify(self, pictures: Sequence[Pixels]) -> list[list[Candidate]]:
+        smaller: list[DenseOutput] = []
+        if self._overview or self._coarse is not None:
+            smaller = self.runtime.dense([halved(picture) for picture in pictures])
         if self._coarse is None:
-            return self._look_at(pictures)
-        worth_it = self._coarse.worth_it(pictures)
-        found = iter(self._look_at([one for one, is_worth_it in zip(pictures, worth_it, strict=True) if is_worth_it]))
+            return self._look_at(pictures, smaller)
+        worth_it = self._coarse.worth_it(smaller)
+        chosen = [number for number, is_worth_it in enumerate(worth_it) if is_worth_it]
+        found = iter(self._look_at([pictures[i] for i in chosen], [smaller[i] for i in chosen]))
         return [next(found) if is_worth_it else [] for is_worth_it in worth_it]
 
-    def _look_at(self, pictures: Sequence[Pixels]) -> list[list[Candidate]]:
+    def _look_at(self, pictures: Sequence[Pixels], smaller: Sequence[DenseOutput]) -> list[list[Candidate]]:
         outputs = self.runtime.dense(pictures)
-        proposals = self._looked_closer([self._proposer.propose(output) for output in outputs], pictures)
+        sizes = [[output] for output in outputs]
+        if self._overview:
+            sizes = [[output, half] for output, half in zip(outputs, smaller, strict=True)]
+        proposals = self._looked_closer([self._proposer.propose(*own) for own in sizes], pictures)
         return [self._read(*one) for one in zip(outputs, proposals, pictures, strict=True)]
 
     def _read(self, output: DenseOutput, proposals: Proposals, picture: Pixels) -> list[Candidate]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from streamfilter.model import DenseResNet
 from streamfilter.model.network import DenseOutput
 from streamfilter.model.regions import Regions
 from streamfilter.rejector.softmax import softmax
-from streamfilter.types import Features
+from streamfilter.types import Features, Pixels
 
 GRANULE = 32
 """Sides of an analysed picture are multiples of this: the stride of layer 4."""
@@ -43,12 +45,18 @@ def fit_size(width: int, height: int, short_side: int) -> tuple[int, int]:
     )
 
 
+def halved(picture: Pixels) -> Pixels:
+    """The picture at about half its size, with sides that the network takes."""
+    height, width = (max(GRANULE, round(side / 2 / GRANULE) * GRANULE) for side in picture.shape[:2])
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Proposals:
     """One window for each place, or for each label at a place, likeliest first.
 
     `windows`: `(n, 4)` int64, top, left, height, width in cells. `boxes`: `(n, 4)` float64, x, y, width, height in 0 to
-    1. `features`: what the dense pass alone says of the windows.
+    1. `features`: what the dense pass alone says of the windows, at the size at which they were found.
     """
 
     windows: NDArray[np.int64]
@@ -88,16 +96,20 @@ class Proposer:
         self._floor, self._temperature = floor, temperature
         self._head = RegionHead(regions) if regions is not None else None
 
-    def propose(self, output: DenseOutput) -> Proposals:
-        """What could be a label in one picture, by its dense pass."""
+    def propose(self, output: DenseOutput, *smaller: DenseOutput) -> Proposals:
+        """What could be a label in one picture, by its dense pass.
+
+        `smaller`: dense passes of the same picture at smaller sizes, which the region head reads, too: a mark that is
+        large there is seen whole here.
+        """
+        if self._places and self._head is not None:
+            return self._fitted((output, *smaller), self._head)
         likely = self._likely(output)
         if not self._places:
             labels = likely.logits[:, :-1].argmax(axis=1)
             config = self._config
             kept = suppress(likely.boxes, likely.scores, labels, iou=config.nms_iou, most=config.max_candidates)
             return self._voted(output, likely, labels, kept)
-        if self._head is not None and len(likely.boxes):
-            return self._fitted(output, likely, self._head)
         kept = distinct(likely.boxes, likely.scores, iou=SAME_PLACE_IOU, most=MOST_PLACES)
         return self._voted(output, likely, np.zeros(len(likely.boxes), np.int64), kept)
 
@@ -126,13 +138,34 @@ class Proposer:
             self.features(output, windows, likely.logits[kept]),
         )
 
-    def _fitted(self, output: DenseOutput, likely: _Likely, head: RegionHead) -> Proposals:
+    def _fitted(self, outputs: Sequence[DenseOutput], head: RegionHead) -> Proposals:
         """Places that fit what is there, and are likeliest to overlap a mark that is likely a label."""
+        boxes, scores = zip(*(self._read(output, head) for output in outputs), strict=True)
+        places = np.concatenate(boxes)
+        kept = distinct(places, np.concatenate(scores), iou=SAME_PLACE_IOU, most=MOST_FITTED)
+        size = np.repeat(np.arange(len(outputs)), [len(own) for own in boxes])[kept]
+        windows = windows_at(places[kept], *outputs[0].logits.shape[2:])
+        return Proposals(windows, places[kept], self._features_at(outputs, size, places[kept]))
+
+    def _read(self, output: DenseOutput, head: RegionHead) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Boxes `(n, 4)` by the region head, and their scores `(n,)`."""
+        likely = self._likely(output)
         read = _apart(likely)
+        if not read:
+            return np.zeros((0, 4)), np.zeros(0)
         boxes, overlap = head.read(output.embedding, likely.boxes[read])
-        kept = distinct(boxes, likely.scores[read] * overlap, iou=SAME_PLACE_IOU, most=MOST_FITTED)
-        windows = windows_at(boxes[kept], output.logits.shape[2], output.logits.shape[3])
-        return Proposals(windows, boxes[kept], self.features(output, windows, self.logits(output, windows)))
+        return boxes, likely.scores[read] * overlap
+
+    def _features_at(
+        self, outputs: Sequence[DenseOutput], size: NDArray[np.int64], boxes: NDArray[np.float64]
+    ) -> Features:
+        """Features of the boxes `(n, 4)`, each by the dense pass of this number, `size` `(n,)`."""
+        parts = []
+        for number, output in enumerate(outputs):
+            windows = windows_at(boxes[size == number], *output.logits.shape[2:])
+            parts.append(self.features(output, windows, self.logits(output, windows)))
+        order = np.concatenate([np.flatnonzero(size == number) for number in range(len(outputs))])
+        return Features.concatenate(parts).rows(np.argsort(order))
 
     def logits(self, output: DenseOutput, windows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Logits `(n, C+1)` of the windows `(n, 4)` of one picture."""

@@ -82,6 +82,10 @@ class ClassifierConfig(Section):
     nms_iou: Share = Field(0.3, description="Two boxes of one label that overlap more than this (IoU) are one.")
     max_candidates: int = Field(8, ge=1, le=1000, description="Most candidates per picture, likeliest first.")
     closer: bool = Field(True, description="Cut candidates out, enlarge them and read them again, where the model can.")
+    overview: bool = Field(
+        True,
+        description="Look at half the size, too, where the model has a region head: large logos are found whole there.",
+    )
     coarse: bool = Field(
         False,
         description="First look at half the size, and in full only where anything could be; misses small logos.",

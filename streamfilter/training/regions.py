@@ -80,9 +80,9 @@ def fit_regions(
     found: list[_Windows] = []
     with prefetch(iter(marked), 8) as pictures:
         for some in batched(pictures, spotter.together):
-            outputs = spotter.dense([one.pixels for one in some])
-            for one, output in zip(some, outputs, strict=True):
-                found += _windows(one.boxes, output, spotter.regions(output), rng)
+            for one, outputs in zip(some, spotter.dense([one.pixels for one in some]), strict=True):
+                for output in outputs:
+                    found += _windows(one.boxes, output, spotter.regions(output), rng)
             advance(float(len(some)))
     return _fitted(found, rng) if found else None
 

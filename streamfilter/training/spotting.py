@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from streamfilter.buffering import batched, prefetch
 from streamfilter.classifier.closer import cut_out
-from streamfilter.classifier.proposals import Proposals, Proposer, fit_size
+from streamfilter.classifier.proposals import Proposals, Proposer, fit_size, halved
 from streamfilter.classifier.runtimes import Runtime
 from streamfilter.config import ClassifierConfig
 from streamfilter.model import DenseResNet
@@ -73,6 +73,7 @@ class Spotter:
         self._network, self._compute, self._short_side = network, compute, short_side
         self._runtime = runtime or frozen_runtime(network, compute)
         self._proposer = Proposer(network, ClassifierConfig(), floor=0.0, places=True, regions=regions)
+        self._fits = regions is not None
         # Pictures of several sizes can pass together on a CPU only.
         self.together = TOGETHER if compute.device.type == "cpu" else 1
 
@@ -82,9 +83,10 @@ class Spotter:
             self._network, self._compute, short_side=self._short_side, runtime=self._runtime, regions=regions
         )
 
-    def dense(self, pictures: Sequence[Pixels]) -> list[DenseOutput]:
-        """The dense pass of some pictures at the size of analysis; on a GPU of one size."""
-        return self._runtime.dense(pictures)
+    def dense(self, pictures: Sequence[Pixels]) -> list[tuple[DenseOutput, DenseOutput]]:
+        """The dense passes of some pictures, on a GPU of one size: at the size of analysis, and at half of it."""
+        halves = self._runtime.dense([halved(picture) for picture in pictures])
+        return list(zip(self._runtime.dense(pictures), halves, strict=True))
 
     def regions(self, output: DenseOutput) -> NDArray[np.float64]:
         """The windows of a picture that a region head reads, as boxes `(n, 4)`."""
@@ -104,7 +106,7 @@ class Spotter:
         """Where a picture `(H, W, 3)` that shows a label shows it, likeliest: one box, none if nothing is sure."""
         size = fit_size(picture.shape[1], picture.shape[0], self._short_side)
         small = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-        found = self._proposer.propose(*self._runtime.dense([small]))
+        (found,) = self._propose([small])
         chances = softmax(found.features.logits, 1.0)[:, label]
         if not len(chances) or chances.max() < SURE:
             return []
@@ -115,10 +117,16 @@ class Spotter:
         """Mean and maximum `(n, F)` of the closer look at cuts `(SIDE, SIDE, 3)`."""
         return self._runtime.close([cuts])[0] if cuts else np.zeros((0, 2 * self._network.middle), np.float32)
 
+    def _propose(self, pictures: Sequence[Pixels]) -> list[Proposals]:
+        """What a run would propose; without a region head half the size is not looked at."""
+        if not self._fits:
+            return [self._proposer.propose(output) for output in self._runtime.dense(pictures)]
+        return [self._proposer.propose(*outputs) for outputs in self.dense(pictures)]
+
     def _look(self, scenes: Sequence[Scene], *, first: int) -> list[Spots]:
         """Spots of each scene; `first` is the number of the first, from which all that is random follows."""
         pictures = [scene.pixels for scene in scenes]
-        found = [self._proposer.propose(output) for output in self._runtime.dense(pictures)]
+        found = self._propose(pictures)
         cuts = [[cut_out(p, box, SIDE) for box in own.boxes] for own, p in zip(found, pictures, strict=True)]
         read = [self.close(some) for some in cuts]
         return [

@@ -22,7 +22,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from tiny import tiny_model
 
-from streamfilter.classifier import make_classifier
+from streamfilter.classifier import make_classifier, proposals
 from streamfilter.config import ClassifierConfig, TrainConfig
 from streamfilter.console import Console, Progress
 from streamfilter.errors import ConfigError, DatasetError, ModelError
@@ -103,6 +103,13 @@ def draw_mark(label: str, seed: int) -> Image.Image:
         picture[12:36, 10:50, :3] = color
         picture[:4, :, 3] = 0
     return Image.fromarray(picture if label != "Plain" else picture[..., :3])
+
+
+@pytest.fixture(autouse=True)
+def few_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closer looks take most of a small training's time, and four in a picture teach as well as twelve."""
+    for name in ("MOST_PLACES", "MOST_FITTED"):
+        monkeypatch.setattr(proposals, name, 4)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,9 @@ import click
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".venv-tools"
 LOWEST = ROOT / ".venv-lowest"
-FAST = ("tests/test_smoother.py", "tests/test_source_opening.py", "tests/test_event_log.py", "tests/test_configs.py")
+_FAST_NAMES = "smoother source_opening event_log configs pipeline classifier regions model_file"
+FAST = tuple(f"tests/test_{name}.py" for name in _FAST_NAMES.split())
+TEST_TOOLS = ("hypothesis", "jsonschema", "pytest", "pytest-timeout", "setuptools>=77")
 _BOUND = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?>=([^,;\s]+)")
 _LEFT_OUT = "could not be audited"
 _NO_NETWORK = ("ConnectionError", "Max retries", "NameResolutionError", "Failed to resolve", "Connection refused")
@@ -67,7 +69,7 @@ def lowest(tests: tuple[str, ...]) -> None:
     bounds = [f"{name}=={version}" for name, version in lower_bounds(ROOT / "pyproject.toml")]
     click.echo(" ".join(bounds))
     python = _environment(LOWEST)
-    _run(python, "-m", "pip", "install", "-q", *bounds, "pytest", "hypothesis", "jsonschema", "setuptools>=77")
+    _run(python, "-m", "pip", "install", "-q", *bounds, *TEST_TOOLS)
     _run(python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "-e", ROOT)
     sys.exit(subprocess.run([python, "-m", "pytest", "-q", *(tests or FAST)], cwd=ROOT, check=False).returncode)
 

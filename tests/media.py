@@ -14,7 +14,7 @@ import av
 import cv2
 import numpy as np
 from av.audio.stream import AudioStream
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.video.stream import VideoStream
 
 from streamfilter.types import Pixels
@@ -186,3 +186,41 @@ def _write_tone(container: OutputContainer, stream: AudioStream, *, start_s: flo
         frame.time_base = Fraction(1, _SAMPLE_RATE_HZ)
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
+
+
+def copy_pictures(source: InputContainer, target: OutputContainer) -> None:
+    """Adds the source's video stream to `target`, whose other streams are there, and its packets as they are."""
+    pictures = target.add_stream_from_template(source.streams.video[0])
+    for packet in source.demux(source.streams.video[0]):
+        if packet.dts is not None:
+            packet.stream = pictures
+            target.mux(packet)
+
+
+def with_mp2(video: Path, path: Path, *, rates: tuple[int, ...], seconds: float) -> Path:
+    """The same pictures with one sound stream whose packets were encoded at these rates, one after the other."""
+    with av.open(str(video)) as source, av.open(str(path), "w") as target:
+        sound = target.add_stream("mp2", rate=rates[0], layout="mono")
+        copy_pictures(source, target)
+        for number, rate in enumerate(rates):
+            for packet in mp2_packets(rate, seconds):
+                packet.stream, packet.time_base = sound, Fraction(1, 1000)
+                packet.pts = packet.dts = round(1000 * (number * seconds + (packet.pts or 0) / rate))
+                packet.duration = 0
+                target.mux(packet)
+    return path
+
+
+def mp2_packets(rate: int, seconds: float) -> list[Any]:
+    """A tone of half the full loudness, with times in samples."""
+    encoder: Any = av.CodecContext.create("mp2", "w")
+    encoder.sample_rate, encoder.layout, encoder.format = rate, "mono", "s16"
+    encoder.time_base = Fraction(1, rate)
+    wave = np.sin(np.arange(round(seconds * rate)) * 440 * 2 * np.pi / rate) * 0.5
+    packets = []
+    for begin in range(0, len(wave) - 1152, 1152):
+        part = (wave[begin : begin + 1152] * 32767).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(part[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = rate, begin, Fraction(1, rate)
+        packets += encoder.encode(frame)
+    return packets

@@ -9,7 +9,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from media import read_stamp, regular_times, stamped_clip, write_clip
+from media import copy_pictures, read_stamp, regular_times, stamped_clip, with_mp2, write_clip
 
 from streamfilter.annotate import annotate_video
 from streamfilter.annotate.video import fitted
@@ -237,48 +237,11 @@ def first_sound(path: Path) -> float:
     raise AssertionError("silent")
 
 
-def with_mp2(video: Path, path: Path, *, rates: tuple[int, ...], seconds: float) -> Path:
-    """The same pictures with one sound stream whose packets were encoded at these rates, one after the other."""
-    with av.open(str(video)) as source, av.open(str(path), "w") as target:
-        pictures = target.add_stream_from_template(source.streams.video[0])
-        sound = target.add_stream("mp2", rate=rates[0], layout="mono")
-        for packet in source.demux(source.streams.video[0]):
-            if packet.dts is not None:
-                packet.stream = pictures
-                target.mux(packet)
-        for number, rate in enumerate(rates):
-            for packet in mp2_packets(rate, seconds):
-                packet.stream, packet.time_base = sound, Fraction(1, 1000)
-                packet.pts = packet.dts = round(1000 * (number * seconds + (packet.pts or 0) / rate))
-                packet.duration = 0
-                target.mux(packet)
-    return path
-
-
-def mp2_packets(rate: int, seconds: float) -> list[Any]:
-    """A tone of half the full loudness, with times in samples."""
-    encoder: Any = av.CodecContext.create("mp2", "w")
-    encoder.sample_rate, encoder.layout, encoder.format = rate, "mono", "s16"
-    encoder.time_base = Fraction(1, rate)
-    wave = np.sin(np.arange(round(seconds * rate)) * 440 * 2 * np.pi / rate) * 0.5
-    packets = []
-    for begin in range(0, len(wave) - 1152, 1152):
-        part = (wave[begin : begin + 1152] * 32767).astype(np.int16)
-        frame = av.AudioFrame.from_ndarray(part[None], format="s16", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = rate, begin, Fraction(1, rate)
-        packets += encoder.encode(frame)
-    return packets
-
-
 def with_pcm(video: Path, path: Path, *, seconds: float, rate: int = 22_050) -> Path:
     """The same pictures with uncompressed sound, a tone of half the full loudness."""
     with av.open(str(video)) as source, av.open(str(path), "w") as target:
-        pictures = target.add_stream_from_template(source.streams.video[0])
         sound = target.add_stream("pcm_s16le", rate=rate, layout="mono")
-        for packet in source.demux(source.streams.video[0]):
-            if packet.dts is not None:
-                packet.stream = pictures
-                target.mux(packet)
+        copy_pictures(source, target)
         wave = np.sin(np.arange(round(seconds * rate)) * 440 * 2 * np.pi / rate) * 0.5
         frame = av.AudioFrame.from_ndarray((wave * 32767).astype(np.int16)[None], format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)

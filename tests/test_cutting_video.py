@@ -10,7 +10,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from media import read_stamp, regular_times, stamped_clip, write_clip
+from media import read_stamp, regular_times, stamped_clip, with_mp2, write_clip
 
 from streamfilter.cutting import CutResult, Hidden, cut_video, hide_in_video
 from streamfilter.errors import SinkError, SourceError
@@ -209,6 +209,17 @@ def test_sound_stays_in_step_behind_cuts(tmp_path: Path, container: str, out: st
     light, loud = onsets(cut.path)
     assert light == pytest.approx([0.7, 1.6], abs=0.041)
     assert loud == pytest.approx(light, abs=0.075), "an AAC packet at 16 kHz lasts 64 ms"
+
+
+def test_sound_that_changes_its_kind_is_cut_like_any_other(tmp_path: Path) -> None:
+    clip = stamped_clip(tmp_path / "plain.mkv", regular_times(COUNT))
+    source = with_mp2(clip, tmp_path / "clip.mkv", rates=(44_100, 48_000), seconds=1.0)
+    cut = cut_video(str(source), tmp_path / "out.mp4", [(0.2, 1.8)])
+    with av.open(str(cut.path)) as container:
+        heard = np.concatenate([_mono(frame) for frame in container.decode(audio=0)])
+    assert len(heard) / 44_100 == pytest.approx(1.6, abs=0.05)
+    for part in np.array_split(heard, 4):
+        assert np.abs(part).max() == pytest.approx(0.5, abs=0.15)
 
 
 def with_subtitles(path: Path, clip: Path) -> Path:

@@ -19,23 +19,19 @@ def holds(form: str, stream: Stream) -> bool:
     It may refuse a codec that the kind does not know, and facts that damage has left senseless. It is tried in memory:
     a file whose head cannot be written stays open in PyAV 18 for ever.
     """
-    try:
-        _begin(form, stream, {})
-    except (FFmpegError, ValueError):
-        return False
-    if form not in LATE_HEADS:
-        return True
-    try:
-        _begin(form, stream, {"movflags": "empty_moov"})
-    except av.error.InvalidDataError:
-        return False
-    except (FFmpegError, ValueError):
-        return True  # sound whose description comes from its first packets
-    return True
+    refusal = _refusal(form, stream)
+    if refusal is not None or form not in LATE_HEADS:
+        return refusal is None
+    # Any other refusal is of sound whose description comes from its first packets.
+    return not isinstance(_refusal(form, stream, movflags="empty_moov"), av.error.InvalidDataError)
 
 
-def _begin(form: str, stream: Stream, options: dict[str, str]) -> None:
+def _refusal(form: str, stream: Stream, **options: str) -> Exception | None:
     output = av.open(io.BytesIO(), "w", format=form, options=options)
-    output.add_stream_from_template(stream)
-    output.start_encoding()
-    output.close()
+    try:
+        output.add_stream_from_template(stream)
+        output.start_encoding()
+        output.close()
+    except (FFmpegError, ValueError) as error:
+        return error
+    return None

@@ -13,6 +13,7 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from numpy.typing import NDArray
 
+from streamfilter.annotate.resampling import Resampler
 from streamfilter.annotate.sound import AAC_RATES
 
 Samples = NDArray[np.float32]
@@ -48,7 +49,7 @@ def _samples(
     packets: Iterator[Packet[Any]], source: AudioStream, rate: int, layout: str
 ) -> Iterator[tuple[int, Samples]]:
     """Decoded sound as `(channels, n)` float32 with the number of its first sample, counted in stream time."""
-    resampler = AudioResampler("fltp", layout, rate)
+    resampler = Resampler(lambda: AudioResampler("fltp", layout, rate))
     at: int | None = None
     for packet in packets:
         with suppress(FFmpegError):

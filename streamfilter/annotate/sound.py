@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import Self
 
 from av import AudioFrame, AudioResampler, FFmpegError, Packet
-from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 
 from streamfilter.annotate.holding import holds
+from streamfilter.annotate.resampling import Resampler
 from streamfilter.config import SourceLimits
 from streamfilter.source.demuxing import demuxed
 from streamfilter.source.opening import container_start, open_container
@@ -86,29 +86,23 @@ class Sound:
     def _encoded(self, source: AudioStream, target: AudioStream) -> Iterator[Packet[AudioStream]]:
         codec = target.codec_context
         codec.open(strict=False)
+        resampler = Resampler(
+            lambda: AudioResampler(codec.format, codec.layout, codec.sample_rate, frame_size=codec.frame_size)
+        )
         last = -1
-        for frame in self._sounds(source, codec):
+        for frame in self._sounds(source, resampler):
             if frame.pts is not None and frame.pts > last:
                 last = frame.pts
                 yield from target.encode(frame)
         yield from target.encode(None)
 
-    def _sounds(self, source: AudioStream, codec: AudioCodecContext) -> Iterator[AudioFrame]:
-        """The sound as the encoder takes it.
-
-        A resampler is made for one kind of sound: where the kind changes in mid-stream, as in broadcasts and in damaged
-        files, a new one takes over, and less than one of the encoder's frames is lost.
-        """
-        kind, resampler = None, None
+    def _sounds(self, source: AudioStream, resampler: Resampler) -> Iterator[AudioFrame]:
         for packet in self._readable(source):
             with suppress(FFmpegError):
                 for frame in source.codec_context.decode(packet):
-                    if resampler is None or _kind(frame) != kind:
-                        kind, resampler = _kind(frame), _resampler(codec)
                     yield from resampler.resample(frame)
-        if resampler is not None:
-            with suppress(FFmpegError):
-                yield from resampler.resample(None)
+        with suppress(FFmpegError):
+            yield from resampler.resample(None)
 
     def _readable(self, source: AudioStream) -> Iterator[Packet[AudioStream]]:
         """Packets of the wanted part, with their times moved to begin at 0."""
@@ -123,14 +117,6 @@ class Sound:
             if self._length_s is not None and _time_s(packet) >= self._length_s:
                 return
             yield packet
-
-
-def _resampler(codec: AudioCodecContext) -> AudioResampler:
-    return AudioResampler(codec.format, codec.layout, codec.sample_rate, frame_size=codec.frame_size)
-
-
-def _kind(frame: AudioFrame) -> tuple[object, ...]:
-    return frame.format.name, frame.layout.name, frame.sample_rate, frame.time_base
 
 
 def _time_s(packet: Packet[AudioStream]) -> float:

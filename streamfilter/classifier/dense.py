@@ -62,7 +62,7 @@ class DenseClassifier:
         self._closer = CloserLook(model.closer, self.runtime) if model.closer and config.closer else None
         self._proposer = self._make_proposer(model.regions)
         self._coarse = CoarsePass(self._network, config) if config.coarse else None
-        self._overview = config.overview and self._closer is not None and model.regions is not None
+        self._overview = config.overview and self._proposer.fits
         self._means = model.statistics.means.double().numpy()
         self._whitening = model.statistics.whitening.double().numpy()
         self._quantiles = model.statistics.quantiles.double().numpy()
@@ -101,9 +101,7 @@ class DenseClassifier:
 
     def _look_at(self, pictures: Sequence[Pixels], smaller: Sequence[DenseOutput]) -> list[list[Candidate]]:
         outputs = self.runtime.dense(pictures)
-        sizes = [[output] for output in outputs]
-        if self._overview:
-            sizes = [[output, half] for output, half in zip(outputs, smaller, strict=True)]
+        sizes = zip(outputs, smaller, strict=True) if self._overview else zip(outputs, strict=True)
         proposals = self._looked_closer([self._proposer.propose(*own) for own in sizes], pictures)
         return [self._read(*one) for one in zip(outputs, proposals, pictures, strict=True)]
 

@@ -96,6 +96,11 @@ class Proposer:
         self._floor, self._temperature = floor, temperature
         self._head = RegionHead(regions) if regions is not None else None
 
+    @property
+    def fits(self) -> bool:
+        """Whether a region head fits places to what is there, and reads smaller sizes, too."""
+        return self._head is not None
+
     def propose(self, output: DenseOutput, *smaller: DenseOutput) -> Proposals:
         """What could be a label in one picture, by its dense pass.
 

@@ -73,7 +73,6 @@ class Spotter:
         self._network, self._compute, self._short_side = network, compute, short_side
         self._runtime = runtime or frozen_runtime(network, compute)
         self._proposer = Proposer(network, ClassifierConfig(), floor=0.0, places=True, regions=regions)
-        self._fits = regions is not None
         # Pictures of several sizes can pass together on a CPU only.
         self.together = TOGETHER if compute.device.type == "cpu" else 1
 
@@ -119,7 +118,7 @@ class Spotter:
 
     def _propose(self, pictures: Sequence[Pixels]) -> list[Proposals]:
         """What a run would propose; without a region head half the size is not looked at."""
-        if not self._fits:
+        if not self._proposer.fits:
             return [self._proposer.propose(output) for output in self._runtime.dense(pictures)]
         return [self._proposer.propose(*outputs) for outputs in self.dense(pictures)]
 

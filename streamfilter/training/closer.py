@@ -22,10 +22,9 @@ from streamfilter.training.closeups import CloseUps
 from streamfilter.training.spotting import SIDE, Spots, spot_labels
 from streamfilter.training.targets import IGNORE
 
-PENALTY = 0.03
-"""Weight of the squared norm: with thirty pictures of a label and two thousand features, much of it."""
-SPOT_SHARE = 0.3
-"""How much a spot that was proposed counts beside a close-up: there are many of each scene and picture."""
+PENALTY = 0.003
+"""Weight of the squared norm. From 250 pictures to 1500 of 27 labels, a third of it did as well and ten times as much
+worse, the more so the more pictures there were."""
 CORRECTED_SHARE, MOST_CORRECTED = 3.0, 1.0
 """How much a spot counts in a picture that a person has corrected, for it is what the model gets wrong; and how much
 all of them may count beside all other examples together. More of it costs marks that look alike."""
@@ -44,7 +43,8 @@ def fit_closer(taught: Spots, close_up: CloseUps, held: Spots, corrected: Spots 
     None where there is no label to learn from, or none to weigh with.
     """
     none = taught.features.logits.shape[1] - 1
-    features, labels, shares = _examples(taught, close_up, none)
+    features, labels = _examples(taught, close_up)
+    shares = np.ones(len(labels))
     if corrected is not None:
         features, labels, shares = _with_corrected(corrected, features, labels, shares)
     if not (labels < none).any() or not (_proposed(held)[1] < none).any():
@@ -72,19 +72,16 @@ def close_logits(closer: Closer, spots: Spots) -> Spots:
     return spots.with_logits(blend(spots.features.logits, close, closer))
 
 
-def _examples(
-    spots: Spots, close_up: CloseUps, none: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64]]:
-    """Features, labels, and how much each counts: spots in full only for labels of which there are no close-ups."""
+def _examples(spots: Spots, close_up: CloseUps) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Features and labels of what was proposed, of the scenes' logos themselves, and of close-ups, where there are any.
+
+    Each counts as much as any other: of what a run will ask about, what was proposed in whole pictures tells most.
+    """
     features, labels = _proposed(spots)
-    spot_classes = np.concatenate([labels, spots.true_labels])
-    shown = np.isin(spot_classes, close_up.labels)
-    if not (close_up.labels < none).any():
-        shown[:] = False
+    shown = [close_up.features] if len(close_up.labels) else []
     return (
-        np.concatenate([features, spots.true_close, *([close_up.features] if len(close_up.labels) else [])]),
-        np.concatenate([spot_classes, close_up.labels]),
-        np.concatenate([np.where(shown, SPOT_SHARE, 1.0), np.ones(len(close_up.labels))]),
+        np.concatenate([features, spots.true_close, *shown]),
+        np.concatenate([labels, spots.true_labels, close_up.labels]),
     )
 
 

@@ -152,7 +152,7 @@ def _plan(config: TrainConfig, compute: Compute) -> TrainConfig:
         "scenes": config.scenes or (8000 if on_cuda else 3600 if fast else 1800),
         "epochs": config.epochs or (12 if on_cuda else 4 if fast else 5),
         "closer_scenes": config.closer_scenes or (2000 if on_cuda else 300 if fast else 100),
-        "closer_pictures": config.closer_pictures or (10_000 if on_cuda else 800 if fast else 400),
+        "closer_pictures": config.closer_pictures or (10_000 if on_cuda else 3000 if fast else 2000),
     }
     return config.model_copy(update=chosen)
 

@@ -67,4 +67,6 @@ class _Instantly:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(_Instantly(config.pluginmanager.getplugin("terminalreporter")), "instantly")
+    terminal = config.pluginmanager.getplugin("terminalreporter")
+    if terminal is not None:  # a process that tests are dealt out to has none, and tells the first what failed
+        config.pluginmanager.register(_Instantly(terminal), "instantly")

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.ops import roi_align
 
 from streamfilter.classifier.boxes import cut_region, moved
 from streamfilter.model.network import STRIDE
 from streamfilter.model.regions import CELLS, OUTPUTS, Regions
+from streamfilter.model.vision import roi_align
 
 LEAST_OVERLAP = 0.02
 """What a window overlaps a mark at least: the fit may say less than nothing."""

@@ -36,6 +36,7 @@ from streamfilter.model.network import (
     Architecture,
     DenseResNet,
     NetworkShape,
+    Undrawn,
     build_network,
 )
 from streamfilter.model.references import PREFIX as REFERENCES
@@ -198,7 +199,8 @@ def _rebuild(header: dict[str, Any], tensors: dict[str, Tensor], *, digest: str)
         }
     )
     _check_state(state, shape)
-    network = build_network(shape)
+    with Undrawn():
+        network = build_network(shape)
     network.load_state_dict(state, strict=False)
     statistics = Statistics(**{name: tensors[f"statistics.{name}"].float() for name in Statistics.__slots__})
     _check_statistics(statistics, shape)
@@ -245,7 +247,7 @@ def _check_shape(shape: NetworkShape, labels: int) -> NetworkShape:
 
 def _check_state(state: dict[str, Tensor], shape: NetworkShape) -> None:
     """Every weight must be there, at its size: what a header declares is believed, and built, only then."""
-    with torch.device("meta"):
+    with torch.device("meta"), Undrawn():
         built = build_network(shape).state_dict()
     expected = {name: tensor.shape for name, tensor in built.items() if not name.endswith("num_batches_tracked")}
     for name in sorted(expected.keys() ^ state.keys()):

@@ -12,18 +12,19 @@ of its cells' logits: any number of windows at any number of scales costs next t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from streamfilter.errors import ModelError
 from streamfilter.model.context import ContextBlock
+from streamfilter.model.vision import torchvision
 
 Architecture = Literal["resnet50", "resnet18"]
 STRIDE = 16
@@ -36,6 +37,15 @@ MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
 
+_DRAWING: Collection[Callable[..., Any]] = (
+    Tensor.normal_,
+    Tensor.uniform_,
+    nn.init.normal_,
+    nn.init.uniform_,
+    nn.init.kaiming_normal_,
+    nn.init.kaiming_uniform_,
+)
+"""What weights are drawn with. Each takes them first, or as `tensor`, and gives them back."""
 _WIDTHS = {"resnet50": (1024, 2048), "resnet18": (256, 512)}
 """Channels of layers 3 and 4."""
 STAGES = range(1, 5)
@@ -93,8 +103,8 @@ class DenseResNet(nn.Module):
         self.head = nn.Conv2d(shape.embedding, shape.labels + shape.none_classes, 1)
         self.window_gain = nn.Parameter(torch.zeros(3))
         self.window_bias = nn.Parameter(torch.zeros(3))
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1) * 255, persistent=False)
-        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("mean", _scaled(MEAN), persistent=False)
+        self.register_buffer("std", _scaled(STD), persistent=False)
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(_bias(self.head))
         widths = [top // 8, top // 4, top // 2, top]
@@ -198,6 +208,26 @@ def build_network(shape: NetworkShape, backbone_weights: Mapping[str, Tensor] | 
     return network
 
 
+class Undrawn(TorchFunctionMode):
+    """Networks that are built in this context have whatever is in memory for weights: others are about to be loaded.
+
+    To draw them takes a while, and to draw them on no device, 150 MiB of PyTorch's compiler.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """What `func` gives, and for what draws, the weights as they are."""
+        named = kwargs or {}
+        if func in _DRAWING:
+            return args[0] if args else named["tensor"]
+        return func(*args, **named)
+
+
 def _load_backbone(network: DenseResNet, weights: Mapping[str, Tensor]) -> None:
     renamed = {
         name.replace("conv1.", "stem.0.", 1).replace("bn1.", "stem.1.", 1)
@@ -220,6 +250,11 @@ def _load_backbone(network: DenseResNet, weights: Mapping[str, Tensor]) -> None:
 def _size_powers(windows: Tensor) -> Tensor:
     size = (windows[:, 2] * windows[:, 3]).float().log2() / 2 - WINDOW_MIDDLE
     return torch.stack([torch.ones_like(size), size, size**2], dim=1)
+
+
+def _scaled(colour: Sequence[float]) -> Tensor:
+    """Of 0 to 255 instead of 0 to 1, `(1, 3, 1, 1)`."""
+    return torch.from_numpy(np.array(colour, np.float32) * np.float32(255)).view(1, 3, 1, 1)
 
 
 def _bias(layer: nn.Conv2d) -> Tensor:

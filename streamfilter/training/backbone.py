@@ -9,12 +9,12 @@ from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
-import torchvision
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from streamfilter.errors import ModelError
+from streamfilter.model.vision import torchvision
 
 UNREADABLE = (
     SafetensorError,

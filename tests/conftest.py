@@ -67,6 +67,4 @@ class _Instantly:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    terminal = config.pluginmanager.getplugin("terminalreporter")
-    if terminal is not None:  # a process that tests are dealt out to has none, and tells the first what failed
-        config.pluginmanager.register(_Instantly(terminal), "instantly")
+    config.pluginmanager.register(_Instantly(config.pluginmanager.getplugin("terminalreporter")), "instantly")

@@ -13,38 +13,36 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-_COMPILER = "torch._dynamo"
-_UTILITIES = f"{_COMPILER}.utils"
+_NEEDED = "torch._dynamo.utils"
 
 
 class _StandIn(ModuleType):
-    """A module that is imported when it is asked for anything but what torchvision takes from it."""
+    """Has what torchvision takes from the module; what else is asked for, the module itself gives."""
+
+    @staticmethod
+    def is_compile_supported(device_type: str) -> bool:
+        """As the module has it."""
+        return bool(_real().is_compile_supported(device_type))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # what the import system looks for
             raise AttributeError(name)
-        _leave()
-        return getattr(importlib.import_module(self.__name__), name)
+        return getattr(_real(), name)
 
 
-def _is_compile_supported(device_type: str) -> bool:
-    return bool(importlib.import_module(_UTILITIES).is_compile_supported(device_type))
+def _real() -> ModuleType:
+    _leave()
+    return importlib.import_module(_NEEDED)
 
 
 def _leave() -> None:
-    for name in (_COMPILER, _UTILITIES):
-        if isinstance(sys.modules.get(name), _StandIn):
-            del sys.modules[name]
+    if isinstance(sys.modules.get(_NEEDED), _StandIn):
+        del sys.modules[_NEEDED]
 
 
 @contextmanager
 def _compiler_not_needed() -> Iterator[None]:
-    if _COMPILER in sys.modules:
-        yield
-        return
-    utilities = _StandIn(_UTILITIES)
-    utilities.is_compile_supported = _is_compile_supported  # type: ignore[attr-defined]
-    sys.modules |= {_COMPILER: _StandIn(_COMPILER), _UTILITIES: utilities}
+    sys.modules.setdefault(_NEEDED, _StandIn(_NEEDED))
     try:
         yield
     finally:

@@ -26,7 +26,7 @@ from streamfilter.training.calibrate import (
     fit_temperature,
     fit_thresholds,
 )
-from streamfilter.training.scenes import SceneFacts
+from streamfilter.training.scene import SceneFacts
 from streamfilter.training.targets import overlaps, scene_targets
 from streamfilter.training.validation import FOUND_IOU, Found, figures, search
 from streamfilter.types import Features

@@ -22,7 +22,7 @@ from streamfilter.model.closer import Closer, Cut, describe_closer, pack_closer,
 from streamfilter.model.device import choose_compute
 from streamfilter.training.closer import PENALTY, close_logits, fit_closer, fit_linear
 from streamfilter.training.closeups import CloseUps
-from streamfilter.training.scenes import SceneFacts
+from streamfilter.training.scene import SceneFacts
 from streamfilter.training.spotting import Spots, found_in, spot_labels
 from streamfilter.training.targets import IGNORE
 from streamfilter.types import Features, Pixels

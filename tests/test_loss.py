@@ -17,7 +17,7 @@ from streamfilter.training.loss import (
     Chosen,
     choose_windows,
 )
-from streamfilter.training.scenes import SceneFacts
+from streamfilter.training.scene import SceneFacts
 from streamfilter.training.targets import scene_targets
 
 GRID = (8, 12)

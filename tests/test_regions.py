@@ -25,7 +25,7 @@ from streamfilter.model import load_model, save_model
 from streamfilter.model.network import STRIDE, DenseOutput
 from streamfilter.model.regions import CELLS, OUTPUTS, Regions, pack_regions, restore_regions
 from streamfilter.training.regions import Marked, fit_regions, marked_scenes
-from streamfilter.training.scenes import Scene, SceneFacts
+from streamfilter.training.scene import Scene, SceneFacts
 from streamfilter.types import Pixels
 
 GRID = (18, 30)

@@ -17,7 +17,8 @@ from PIL import Image
 from streamfilter.training.degrade import degrade
 from streamfilter.training.examples import Example, Kind
 from streamfilter.training.paste import MARGIN, as_sprite, cut_sprite, paste, plain_ground, trimmed, would_vanish
-from streamfilter.training.scenes import Scene, SceneComposer, SceneSettings, unmarked_labels
+from streamfilter.training.scene import Scene
+from streamfilter.training.scenes import SceneComposer, SceneSettings, unmarked_labels
 from streamfilter.types import Box, Pixels
 
 SMALL = SceneSettings(height=96, width=128)

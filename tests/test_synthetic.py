@@ -21,7 +21,8 @@ from streamfilter.config import SyntheticConfig
 from streamfilter.model import NetworkShape, build_network
 from streamfilter.training.examples import Example
 from streamfilter.training.losses.picked import Picked
-from streamfilter.training.scenes import Scene, SceneComposer, SceneSettings
+from streamfilter.training.scene import Scene
+from streamfilter.training.scenes import SceneComposer, SceneSettings
 from streamfilter.training.synthetic.adversary import Adversary, uniform_divergence
 from streamfilter.training.synthetic.erase import erase
 from streamfilter.training.synthetic.mix import blend, mix

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamfilter.classifier.windows import window_boxes, window_grid
-from streamfilter.training.scenes import SceneFacts
+from streamfilter.training.scene import SceneFacts
 from streamfilter.training.targets import BEST_IOU, IGNORE, MIN_IOU, Targets, overlaps, scene_targets
 from streamfilter.types import Box
 

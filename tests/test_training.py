@@ -35,7 +35,7 @@ from streamfilter.training.frozen import frozen_maps
 from streamfilter.training.loop import Plan, Trainer, set_training_mode
 from streamfilter.training.loop import Progress as TrainingProgress
 from streamfilter.training.refit import refit_on
-from streamfilter.training.scenes import Scene, SceneFacts
+from streamfilter.training.scene import Scene, SceneFacts
 from streamfilter.training.train import Trained, TrainingData, train
 
 train_module = importlib.import_module("streamfilter.training.train")  # the package has a function of this name

@@ -19,7 +19,7 @@ from streamfilter.errors import ConfigError
 from streamfilter.model import DenseResNet, NetworkShape, build_network, load_model
 from streamfilter.training.batches import KeptScenes
 from streamfilter.training.loop import Plan, Trainer
-from streamfilter.training.scenes import SceneFacts
+from streamfilter.training.scene import SceneFacts
 from streamfilter.training.train import TrainingData, train
 
 LABELS, SCENES, EPOCHS = 2, 16, 12

@@ -25,7 +25,7 @@ from streamfilter.rejector.witnessed import can_testify
 from streamfilter.training.examples import Example
 from streamfilter.training.folders import can_be_label
 from streamfilter.training.references import whole_references
-from streamfilter.training.scenes import Scene
+from streamfilter.training.scene import Scene
 
 SCENES = 72
 """Scenes that show the label, and as many that don't: on two cores they take most of a minute."""

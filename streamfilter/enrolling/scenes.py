@@ -16,7 +16,8 @@ from streamfilter.demo.shapes import render
 from streamfilter.demo.strangers import plain_stranger
 from streamfilter.errors import DatasetError
 from streamfilter.training.examples import Example
-from streamfilter.training.scenes import Scene, SceneComposer, SceneSettings
+from streamfilter.training.scene import Scene
+from streamfilter.training.scenes import SceneComposer, SceneSettings
 from streamfilter.types import Pixels
 
 DRAWN = 60

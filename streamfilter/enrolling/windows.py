@@ -15,7 +15,7 @@ from streamfilter.model import DenseResNet
 from streamfilter.model.device import Compute
 from streamfilter.model.network import WINDOW_MIDDLE
 from streamfilter.training.batches import pictures_tensor
-from streamfilter.training.scenes import Scene
+from streamfilter.training.scene import Scene
 from streamfilter.training.targets import scene_targets
 
 WINDOWS_PER_LOGO = 6

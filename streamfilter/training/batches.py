@@ -17,7 +17,7 @@ from streamfilter.errors import ModelError
 from streamfilter.model import DenseResNet
 from streamfilter.model.network import STRIDE, DenseOutput
 from streamfilter.training.frozen import Maps as FrozenMaps
-from streamfilter.training.scenes import Scene, SceneFacts
+from streamfilter.training.scene import Scene, SceneFacts
 from streamfilter.training.targets import Targets, scene_targets
 from streamfilter.types import Pixels
 

@@ -18,7 +18,7 @@ from streamfilter.model.network import DenseOutput
 from streamfilter.model.regions import Regions
 from streamfilter.training.examples import Example
 from streamfilter.training.ridge import fit_ridge
-from streamfilter.training.scenes import Scene
+from streamfilter.training.scene import Scene
 from streamfilter.training.spotting import Spotter
 from streamfilter.training.whole_pictures import each_once, picture_at_size
 from streamfilter.types import Pixels

@@ -9,18 +9,18 @@ in one pass. Strangers, pieces of other logos and of photographs, are pasted the
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from streamfilter.config import SyntheticConfig
 from streamfilter.training.degrade import degrade
 from streamfilter.training.examples import Example
-from streamfilter.training.paste import PixelBox, as_sprite, cut_sprite, paste, plain_ground, trimmed, would_vanish
+from streamfilter.training.framing import crop, map_box, plain, somewhere, tiles, within_tile
+from streamfilter.training.paste import PixelBox, as_sprite, cut_sprite, paste, trimmed
 from streamfilter.training.pictures import load_picture
+from streamfilter.training.scene import LARGEST, Scene, as_scene
 from streamfilter.training.scribble import scribble
 from streamfilter.training.synthetic.erase import erase
 from streamfilter.training.synthetic.mix import mix
@@ -28,47 +28,9 @@ from streamfilter.training.synthetic.recolour import recolour
 from streamfilter.training.synthetic.scramble import scramble
 from streamfilter.types import Box, Pixels
 
-LARGEST = 1600
-"""Longer side in pixels at which a picture is read: a phone's photograph has far more than a scene can show."""
 NOTHING_MADE = SyntheticConfig()
 MOSAIC_LOGOS, MOSAIC_STRANGERS = 0.5, 0.8
 """Up to where a draw from 0 to 1 makes a tile of a mosaic show a logo, and up to where a stranger."""
-CLOSE_UP = (0.3, 0.95)
-"""Longer side of what a tile of a mosaic shows, as a share of the tile's."""
-TILES = (2, 3, 4)
-"""Tiles of a mosaic along either side."""
-MIN_VISIBLE = 0.5
-"""A logo of which less lies inside the picture is neither taught nor forbidden."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SceneFacts:
-    """What a scene shows. `boxes`: `(n, 4)` float64, x1, y1, x2, y2 in 0 to 1.
-
-    `labels`: `(n,)` int64, index into the labels; -1 marks a region that is neither taught nor forbidden.
-    `whole_label` is the index of the label that the picture shows somewhere, boxed or not; -1 for none. `strengths`:
-    `(n,)` float64, how much of each logo there is, 0 to 1; None where all are whole. `shown`: labels that may also
-    stand where there is no box.
-    """
-
-    boxes: NDArray[np.float64]
-    labels: NDArray[np.int64]
-    whole_label: int = -1
-    strengths: NDArray[np.float64] | None = None
-    shown: tuple[int, ...] = ()
-
-    @property
-    def whole_labels(self) -> NDArray[np.int64]:
-        """`labels`, -1 also for logos that were erased or mixed with something else."""
-        return self.labels if self.strengths is None else np.where(self.strengths < 1, -1, self.labels)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scene:
-    """One composed picture, `(H, W, 3)` uint8 RGB, and what it shows."""
-
-    pixels: Pixels
-    facts: SceneFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +50,11 @@ class SceneSettings:
     max_side: float = 0.85
     scribbles: float = 0.0
     synthetic: SyntheticConfig = NOTHING_MADE
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.width, self.height
 
 
 class SceneComposer:
@@ -148,7 +115,7 @@ class SceneComposer:
                 found.append((box, label, strength))
         if rng.random() < 0.25 and found:
             self._cover(frame, found[int(rng.integers(len(found)))][0], rng)
-        return _scene(degrade(frame, rng), found)
+        return as_scene(degrade(frame, rng), found)
 
     def _as_is(self, label: str, rng: np.random.Generator) -> Scene:
         pictures = self._pictures[label]
@@ -156,32 +123,32 @@ class SceneComposer:
         picture = load_picture(example.path, max_side=LARGEST)[..., :3]
         # Where its own logo is not boxed, the places without a box say nothing: such a picture counts as unboxed.
         boxes = example.boxes if any(name == label for _, name in example.boxes) else ()
-        frame, matrix = _crop(picture, self._settings, rng, around=_some_box(boxes, rng))
-        found = [(_map_box(box, picture, matrix), self._index.get(name, -1), 1.0) for box, name in boxes]
-        return _scene(degrade(frame, rng), found, whole_label=self._index[label])
+        frame, matrix = crop(picture, self._settings.size, rng, around=_some_box(boxes, rng))
+        found = [(map_box(box, picture, matrix), self._index.get(name, -1), 1.0) for box, name in boxes]
+        return as_scene(degrade(frame, rng), found, whole_label=self._index[label])
 
     def _mosaic(self, rng: np.random.Generator) -> Scene:
         """Close-ups side by side (Bochkovskiy et al., "YOLOv4", 2020): half of them of logos, half of anything else."""
-        height, width = self._settings.height, self._settings.width
+        width, height = self._settings.size
         frame = np.empty((height, width, 3), np.uint8)
         found: list[tuple[PixelBox, int, float]] = []
         shown: set[int] = set()
-        for left, top, right, bottom in _tiles(width, height, rng):
-            size = replace(self._settings, width=right - left, height=bottom - top)
+        for left, top, right, bottom in tiles(width, height, rng):
+            size = (right - left, bottom - top)
             example = self._close_up_of(rng)
             boxes = example.boxes if example is not None else ()
             if example is None:
-                frame[top:bottom, left:right] = _plain(size, rng, None)
+                frame[top:bottom, left:right] = plain(size, rng, None)
                 continue
             picture = load_picture(example.path, max_side=LARGEST)[..., :3]
-            box = _some_box([b for b in boxes if example.label in (None, b[1])], rng) or _somewhere(rng)
-            tile, matrix = _crop(picture, size, rng, around=box, closely=True)
+            box = _some_box([b for b in boxes if example.label in (None, b[1])], rng) or somewhere(rng)
+            tile, matrix = crop(picture, size, rng, around=box, closely=True)
             frame[top:bottom, left:right] = tile
             if example.label is not None:
-                moved = [(_map_box(own, picture, matrix), self._index.get(name, -1)) for own, name in boxes]
-                found += _within_tile(moved, (left, top, right, bottom))
+                moved = [(map_box(own, picture, matrix), self._index.get(name, -1)) for own, name in boxes]
+                found += within_tile(moved, (left, top, right, bottom))
                 shown.add(self._index[example.label])
-        return _scene(degrade(frame, rng), found, shown=tuple(sorted(shown)))
+        return as_scene(degrade(frame, rng), found, shown=tuple(sorted(shown)))
 
     def _close_up_of(self, rng: np.random.Generator) -> Example | None:
         """What a tile shows: a boxed picture of a label, another logo, a photograph; None for a plain ground."""
@@ -196,16 +163,16 @@ class SceneComposer:
     def _none(self, rng: np.random.Generator) -> Scene:
         frame = self._scribbled(self._ground(rng, None), rng)
         self._paste_strangers(frame, [], int(rng.integers(0, 4)), rng)
-        return _scene(degrade(frame, rng) if rng.random() < 0.9 else frame, [])
+        return as_scene(degrade(frame, rng) if rng.random() < 0.9 else frame, [])
 
     def _erased(self, rng: np.random.Generator) -> Scene:
         """A label's picture without its logo. Who drew the boxes may have left one out: it still is its label's."""
         example = self._erasable[rng.integers(len(self._erasable))]
         picture = load_picture(example.path, max_side=LARGEST)[..., :3]
-        frame, matrix = _crop(picture, self._settings, rng, around=_some_box(example.boxes, rng))
-        found = [(_map_box(box, picture, matrix), self._index.get(name, -1), 0.0) for box, name in example.boxes]
+        frame, matrix = crop(picture, self._settings.size, rng, around=_some_box(example.boxes, rng))
+        found = [(map_box(box, picture, matrix), self._index.get(name, -1), 0.0) for box, name in example.boxes]
         frame = erase(frame, [box for box, _, _ in found])
-        return _scene(degrade(frame, rng), found, whole_label=self._index[str(example.label)])
+        return as_scene(degrade(frame, rng), found, whole_label=self._index[str(example.label)])
 
     def _scribbled(self, frame: Pixels, rng: np.random.Generator) -> Pixels:
         if _happens(self._settings.scribbles, rng):
@@ -215,12 +182,12 @@ class SceneComposer:
     def _ground(self, rng: np.random.Generator, sprite: Pixels | None) -> Pixels:
         draw = rng.random()
         if draw < 0.22:
-            return _plain(self._settings, rng, sprite)
+            return plain(self._settings.size, rng, sprite)
         pool = self._strangers if self._strangers and (draw < 0.45 or not self._negatives) else self._negatives
         if not pool:
-            return _plain(self._settings, rng, sprite)
+            return plain(self._settings.size, rng, sprite)
         picture = load_picture(pool[rng.integers(len(pool))].path, max_side=LARGEST)[..., :3]
-        frame = _crop(picture, self._settings, rng)[0]
+        frame = crop(picture, self._settings.size, rng)[0]
         return np.ascontiguousarray(frame[:, ::-1]) if rng.random() < 0.5 else frame
 
     def _mark(self, labels: Sequence[str], rng: np.random.Generator) -> tuple[Pixels, int]:
@@ -313,38 +280,6 @@ def _by_label(examples: Sequence[Example], labels: Sequence[str]) -> dict[str, l
     return {label: [e for e in examples if e.label == label] for label in labels}
 
 
-def _tiles(width: int, height: int, rng: np.random.Generator) -> Iterator[tuple[int, int, int, int]]:
-    """The tiles of a mosaic, left, top, right, bottom, in rows of unequal height and columns of unequal width."""
-    across, down = (_cuts(side, int(rng.choice(TILES)), rng) for side in (width, height))
-    for top, bottom in pairwise(down):
-        for left, right in pairwise(across):
-            yield left, top, right, bottom
-
-
-def _cuts(length: int, parts: int, rng: np.random.Generator) -> list[int]:
-    widths = rng.uniform(0.6, 1.4, parts)
-    return [0, *(int(c) for c in np.round(np.cumsum(widths / widths.sum()) * length))]
-
-
-def _somewhere(rng: np.random.Generator) -> Box:
-    width, height = rng.uniform(0.2, 0.6, 2)
-    return Box(rng.uniform(0, 1 - width), rng.uniform(0, 1 - height), width, height)
-
-
-def _within_tile(
-    boxes: Sequence[tuple[PixelBox, int]], tile: tuple[int, int, int, int]
-) -> Iterator[tuple[PixelBox, int, float]]:
-    """Boxes in a tile and their labels, as boxes in the frame; those of which its edge hides most count for none."""
-    left, top, right, bottom = tile
-    for (x1, y1, x2, y2), label in boxes:
-        cut = (max(x1, 0.0), max(y1, 0.0), min(x2, right - left), min(y2, bottom - top))
-        if cut[2] <= cut[0] or cut[3] <= cut[1]:
-            continue
-        shown = (cut[2] - cut[0]) * (cut[3] - cut[1]) / ((x2 - x1) * (y2 - y1))
-        moved = (cut[0] + left, cut[1] + top, cut[2] + left, cut[3] + top)
-        yield moved, label if shown >= MIN_VISIBLE else -1, 1.0
-
-
 def _some_box(boxes: Sequence[tuple[Box, str]], rng: np.random.Generator) -> Box | None:
     return boxes[int(rng.integers(len(boxes)))][0] if boxes else None
 
@@ -366,96 +301,3 @@ def _overlap(a: PixelBox, b: PixelBox) -> bool:
     height = min(a[3], b[3]) - max(a[1], b[1])
     smaller = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
     return width > 0 and height > 0 and width * height > 0.1 * smaller
-
-
-def _plain(settings: SceneSettings, rng: np.random.Generator, sprite: Pixels | None) -> Pixels:
-    """A flat or graded ground, in the sprite's own ground colour half of the time; seldom noise."""
-    shape = (settings.height, settings.width, 3)
-    if rng.random() < 0.08:
-        return rng.integers(0, 256, shape, dtype=np.uint8)
-    own = plain_ground(sprite) if sprite is not None and rng.random() < 0.5 else None
-    if own is not None and sprite is not None and would_vanish(sprite, own):
-        own = None
-    extremes = np.array([[255.0] * 3, [0.0] * 3, list(rng.uniform(0, 255, 3))])
-    first = own if own is not None else extremes[rng.integers(3)]
-    if own is not None or rng.random() < 0.5:
-        return np.broadcast_to(first, shape).astype(np.uint8).copy()
-    second = rng.uniform(0, 255, 3)
-    ramp = np.linspace(0, 1, settings.height)[:, None, None] * np.ones((1, settings.width, 1))
-    if rng.random() < 0.5:
-        ramp = np.linspace(0, 1, settings.width)[None, :, None] * np.ones((settings.height, 1, 1))
-    return np.asarray(first * (1 - ramp) + second * ramp).astype(np.uint8)
-
-
-def _crop(
-    picture: Pixels,
-    settings: SceneSettings,
-    rng: np.random.Generator,
-    *,
-    around: Box | None = None,
-    closely: bool = False,
-) -> tuple[Pixels, NDArray[np.float64]]:
-    """A random part of a picture at the scene's size, and the `(2, 3)` matrix from picture to scene pixels.
-
-    `closely`: what it is `around` fills most of it.
-    """
-    height, width = picture.shape[:2]
-    fit = min(settings.width / width, settings.height / height)
-    if closely and around is not None:
-        fit = min(settings.width, settings.height) / max(around.width * width, around.height * height)
-    span = CLOSE_UP if closely else (0.6, 2.2)
-    zoom = fit * float(np.exp(rng.uniform(*np.log(span))))
-    x, y = rng.uniform(0, width), rng.uniform(0, height)
-    if around is not None:
-        x, y = around.center[0] * width, around.center[1] * height
-        zoom = min(
-            zoom, 0.95 * settings.width / (around.width * width), 0.95 * settings.height / (around.height * height)
-        )
-    zoom = max(zoom, 1 / min(width, height))
-    free_x = settings.width - width * zoom
-    free_y = settings.height - height * zoom
-    jitter = rng.uniform(0.3, 0.7, 2)
-    left = np.clip(settings.width * jitter[0] - x * zoom, min(0.0, free_x), max(0.0, free_x))
-    top = np.clip(settings.height * jitter[1] - y * zoom, min(0.0, free_y), max(0.0, free_y))
-    matrix = np.array([[zoom, 0, left], [0, zoom, top]])
-    small = picture
-    if zoom < 0.7:
-        small = np.asarray(cv2.resize(picture, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA), np.uint8)
-    scale = np.diag([width / small.shape[1], height / small.shape[0], 1.0])
-    border = [cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101][int(rng.integers(3))]
-    if around is not None and border == cv2.BORDER_REFLECT_101:
-        border = cv2.BORDER_REPLICATE  # a mirrored logo would be an unlabelled one
-    warped = cv2.warpAffine(small, matrix @ scale, (settings.width, settings.height), borderMode=border)
-    return np.asarray(warped, np.uint8), matrix
-
-
-def _map_box(box: Box, picture: Pixels, matrix: NDArray[np.float64]) -> PixelBox:
-    height, width = picture.shape[:2]
-    zoom, left, top = matrix[0, 0], matrix[0, 2], matrix[1, 2]
-    x1, y1 = box.x * width * zoom + left, box.y * height * zoom + top
-    return (x1, y1, x1 + box.width * width * zoom, y1 + box.height * height * zoom)
-
-
-def _scene(
-    pixels: Pixels,
-    found: Sequence[tuple[PixelBox, int, float]],
-    *,
-    whole_label: int = -1,
-    shown: tuple[int, ...] = (),
-) -> Scene:
-    """A scene and its facts, from the boxes, labels and strengths of what was put into it."""
-    height, width = pixels.shape[:2]
-    boxes, labels, strengths = [], [], []
-    for (x1, y1, x2, y2), label, strength in found:
-        cut = (max(0.0, x1), max(0.0, y1), min(float(width), x2), min(float(height), y2))
-        if cut[2] - cut[0] < 2 or cut[3] - cut[1] < 2:
-            continue
-        visible = (cut[2] - cut[0]) * (cut[3] - cut[1]) / ((x2 - x1) * (y2 - y1))
-        too_small = cut[3] - cut[1] < 0.03 * height
-        boxes.append((cut[0] / width, cut[1] / height, cut[2] / width, cut[3] / height))
-        labels.append(label if visible >= MIN_VISIBLE and not too_small else -1)
-        strengths.append(strength)
-    facts = SceneFacts(
-        np.array(boxes, np.float64).reshape(-1, 4), np.array(labels, np.int64), whole_label, np.array(strengths), shown
-    )
-    return Scene(pixels, facts)

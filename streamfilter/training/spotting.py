@@ -21,7 +21,7 @@ from streamfilter.model.regions import Regions
 from streamfilter.rejector.softmax import softmax
 from streamfilter.training.batches import Compose
 from streamfilter.training.frozen import frozen_runtime
-from streamfilter.training.scenes import Scene, SceneFacts
+from streamfilter.training.scene import Scene, SceneFacts
 from streamfilter.training.targets import IGNORE, overlaps
 from streamfilter.training.validation import FOUND_IOU, Found
 from streamfilter.types import Box, Features, Pixels

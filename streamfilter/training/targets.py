@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamfilter.classifier.windows import window_boxes, window_grid
-from streamfilter.training.scenes import SceneFacts
+from streamfilter.training.scene import SceneFacts
 
 IGNORE = -1
 MIN_IOU = 0.5

@@ -15,7 +15,7 @@ from streamfilter.classifier.proposals import fit_size
 from streamfilter.training.duplicates import shot_of
 from streamfilter.training.examples import Example
 from streamfilter.training.pictures import load_picture, resized
-from streamfilter.training.scenes import LARGEST, Scene, SceneFacts
+from streamfilter.training.scene import LARGEST, Scene, SceneFacts
 from streamfilter.types import Box, Pixels
 
 SAME_BOX_IOU = 0.5

@@ -68,14 +68,12 @@ def load_network(path: Path, config: RunConfig) -> Network:
 
 def make_network(model: Model, config: RunConfig) -> Network:
     """The stages of a model, on the device that `config` names. Raises `ModelError`. Imports torch."""
-    from streamfilter.classifier import make_classifier, with_witness
-    from streamfilter.rejector import chosen_score, make_rejector, with_enrolled
+    from streamfilter.classifier import make_doubting, with_witness
+    from streamfilter.rejector import chosen_score, rejector_of
 
     perturbs = chosen_score(model.thresholds, config.rejector) == "odin"
-    classifier = make_classifier(model, config.classifier, perturbs=perturbs)
-    rejector = with_enrolled(
-        make_rejector(model.thresholds, config.rejector, model.scores), model.enrolled, config.rejector
-    )
+    rejector = rejector_of(model, config.rejector)
+    classifier = make_doubting(model, config.classifier, rejector, perturbs=perturbs)
     facts = ModelFacts(
         model.digest, model.all_labels, _calibration(model.thresholds), model.promise, runtime=classifier.runtime.name
     )

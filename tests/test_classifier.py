@@ -17,7 +17,7 @@ from streamfilter.classifier import DenseClassifier, make_classifier
 from streamfilter.classifier.proposals import LONGEST
 from streamfilter.config import ClassifierConfig
 from streamfilter.errors import ModelError
-from streamfilter.model import DenseResNet, Model, NetworkShape
+from streamfilter.model import DenseResNet, Model, NetworkShape, device
 from streamfilter.model.device import choose_compute
 from streamfilter.model.network import DenseOutput
 from streamfilter.rejector.mahalanobis import mahalanobis
@@ -203,6 +203,24 @@ def test_auto_takes_what_is_there_and_one_thread_is_one_thread() -> None:
     assert compute.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
     assert torch.get_num_threads() == 1
     assert choose_compute("cpu", "bfloat16", threads=1).name == "cpu bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("flags", "compiled"),
+    [
+        ({"avx512f"}, torch.float32),
+        ({"avx512f", "avx512_bf16"}, torch.bfloat16),
+        ({"amx_bf16"}, torch.bfloat16),
+    ],
+)
+def test_a_compiled_network_runs_in_bfloat16_where_the_cpu_multiplies_it_and_nothing_else_is_asked_for(
+    flags: set[str], compiled: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "_cpu_flags", lambda: flags)
+    monkeypatch.setattr(device, "_has_amx", lambda: False)
+    compute = choose_compute("cpu", "auto", threads=1)
+    assert (compute.dtype, compute.compiled_dtype) == (torch.float32, compiled)
+    assert choose_compute("cpu", "float32", threads=1).compiled_dtype == torch.float32
 
 
 def test_bfloat16_finds_what_float32_finds() -> None:

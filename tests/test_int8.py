@@ -51,7 +51,7 @@ def pictures() -> list[np.ndarray]:
 @pytest.fixture(scope="module")
 def int8(model: Model, plain: bytes, pictures: list[np.ndarray]) -> Int8:
     scales = observed_scales(plain, [picture[None] for picture in pictures])
-    return Int8(network_digest(model.network), {"dense": scales}, 0.998, 500, 100)
+    return Int8(network_digest(model.network), {"dense": scales}, 0.998, 500, 100, doubt=0.25, in_doubt=0.125)
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +110,10 @@ def test_auto_takes_int8_where_the_file_carries_it_and_the_cpu_is_made_for_it(
     model: Model, int8: Int8, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = replace(model, int8=int8)
-    for able, arithmetic in ((True, "int8"), (False, "float32")):
+    for able in (True, False):
         monkeypatch.setattr(choosing, "has_int8", lambda able=able: able)
         classifier = make_classifier(measured, CONFIG.model_copy(update={"runtime": "openvino"}))
-        assert classifier.runtime.name.endswith(arithmetic)
+        assert classifier.is_int8 is classifier.runtime.name.endswith("int8") is able
         assert ("99.80% of 500 pictures" in classifier.why) == able
 
 
@@ -150,6 +150,9 @@ def test_the_model_file_carries_int8_and_a_run_names_it(tmp_path: Path, int8: In
         ({"agreement": 0.9}, "agreement"),
         ({"agreement": "1"}, "agreement"),
         ({"pictures": 0}, "pictures"),
+        ({"doubt": -0.1}, "doubt"),
+        ({"doubt": 1e9}, "doubt"),
+        ({"in_doubt": 1.5}, "in doubt"),
         ({"scales": {"dense": [-1.0]}}, "scale -1.0"),
         ({"scales": {"dense": [float("nan")]}}, "scale nan"),
         ({"scales": {"else": []}}, "passes"),

@@ -45,14 +45,14 @@ def make_classifier(model: Model, config: ClassifierConfig, *, perturbs: bool = 
 
 
 class DenseClassifier:
-    """See `stages.Classifier`. `runtime` runs the network, `why` says why that one does."""
+    """See `stages.Classifier`. `runtime` runs the network, `why` says why that one does, `is_int8` whether in int8."""
 
     def __init__(
         self, model: Model, config: ClassifierConfig, compute: Compute, choice: Choice, *, perturbs: bool = False
     ) -> None:
         self.labels = model.all_labels
         self._perturbs = perturbs
-        self.runtime, self.why = choice.runtime, choice.why
+        self.runtime, self.why, self.is_int8 = choice.runtime, choice.why, choice.is_int8
         self._turns = Turns()
         self._compute = compute
         self._config = config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,6 +33,8 @@ MOST_FITTED = 8
 """The same where a region head fits them to what is there: fewer do."""
 MOST_REGIONS, SAME_REGION_IOU = 150, 0.7
 """Windows that the region head reads, and how much two of them may overlap."""
+_SLACK = 1e-3
+"""More than rounding takes from the difference of two logits."""
 SAME_PLACE_IOU = 0.5
 """Windows that overlap more than this are one place; one inside another is a place of its own."""
 
@@ -128,6 +131,8 @@ class Proposer:
         grid = (output.logits.shape[2], output.logits.shape[3])
         windows = window_grid(*grid)
         logits = self.logits(output, windows)
+        possible = _possible(logits, floor=self._floor, temperature=self._temperature)
+        windows, logits = windows[possible], logits[possible]
         chances = softmax(logits, self._temperature)
         best = 1 - chances[:, -1] if self._places else chances[:, :-1].max(axis=1)
         rows = np.flatnonzero(best >= self._floor)
@@ -185,6 +190,15 @@ class Proposer:
         means = [cells[:, y : y + h, x : x + w].float().mean(dim=(1, 2)) for y, x, h, w in windows.tolist()]
         embeddings = torch.stack(means).cpu().numpy() if means else np.zeros((0, len(cells)), np.float32)
         return Features(logits, embeddings, windows[:, 2:].prod(axis=1).astype(np.float64))
+
+
+def _possible(logits: NDArray[np.float32], *, floor: float, temperature: float) -> NDArray[np.intp]:
+    """The rows `(n, C+1)` in which all labels together could have this probability: most others need no exponential."""
+    if floor <= 0:
+        return np.arange(len(logits))
+    labels = logits.shape[1] - 1
+    least = temperature * (math.log(floor / (1 - floor)) - math.log(labels)) if floor < 1 else math.inf
+    return np.flatnonzero(logits[:, :-1].max(axis=1) - logits[:, -1] >= least - _SLACK)
 
 
 def _apart(likely: _Likely) -> list[int]:

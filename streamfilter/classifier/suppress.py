@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+
+from streamfilter.model.vision import nms
 
 Boxes = NDArray[np.float64]
 VOTE_IOU = 0.5
@@ -38,7 +41,9 @@ def suppress(boxes: Boxes, scores: Boxes, labels: NDArray[np.int64], *, iou: flo
 
 def distinct(boxes: Boxes, scores: Boxes, *, iou: float, most: int) -> list[int]:
     """As `suppress`, for whatever the boxes show: dropped is only what overlaps a better box by more than `iou`."""
-    return _greedy(pairwise(boxes, boxes)[0] > iou, scores, most)
+    corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+    kept: list[int] = nms(torch.from_numpy(corners), torch.from_numpy(scores), iou)[:most].tolist()
+    return kept
 
 
 def _greedy(drops: NDArray[np.bool_], scores: Boxes, most: int) -> list[int]:

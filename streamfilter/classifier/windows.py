@@ -56,10 +56,14 @@ def integral(cells: Tensor) -> Tensor:
 def window_means(cells: Tensor, windows: Tensor) -> Tensor:
     """Mean of each window of each picture: `(N, C, h, w)` and `(n, 4)` give `(N, n, C)` float32."""
     table = integral(cells)
-    top, left = windows[:, 0], windows[:, 1]
-    bottom, right = top + windows[:, 2], left + windows[:, 3]
-    sums = table[:, :, bottom, right] - table[:, :, top, right] - table[:, :, bottom, left] + table[:, :, top, left]
-    return (sums / (windows[:, 2] * windows[:, 3])).transpose(1, 2)
+    width = table.shape[3]
+    corners = table.flatten(2).transpose(1, 2).contiguous()  # channels together: they are fetched together
+    top, left = windows[:, 0] * width, windows[:, 1]
+    bottom, right = top + windows[:, 2] * width, left + windows[:, 3]
+    lower_right, upper_right, lower_left, upper_left = (
+        corners.index_select(1, place) for place in (bottom + right, top + right, bottom + left, top + left)
+    )
+    return (lower_right - upper_right - lower_left + upper_left) / (windows[:, 2] * windows[:, 3])[:, None]
 
 
 def window_boxes(windows: NDArray[np.int64], height: int, width: int) -> NDArray[np.float64]:

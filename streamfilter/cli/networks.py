@@ -44,7 +44,8 @@ def _measured(model: Model, folders: Sequence[Path], console: Console) -> Int8:
     console.say(f"{len(material.calibration)} pictures to calibrate with, {len(material.held_out)} held out")
 
     def tell(found: Measured) -> None:
-        console.say(f"{found.how}: {found.int8.agreement:.2%} of the held-out pictures decided alike")
+        alike = f"{found.int8.agreement:.2%} of the held-out pictures decided alike"
+        console.say(f"{found.how}: {alike}, {found.int8.in_doubt:.0%} of them by looking again in float32")
 
     best = quantise(model, material, wanted=AGREEMENT, told=tell)
     if best.int8.agreement < AGREEMENT:

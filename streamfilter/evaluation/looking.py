@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from streamfilter.classifier import make_classifier, with_witness
+from streamfilter.classifier import make_doubting, with_witness
 from streamfilter.config import RunConfig
 from streamfilter.console import Console
 from streamfilter.errors import DatasetError
 from streamfilter.evaluation.cache import CandidateCache, code_digest
 from streamfilter.evaluation.pictures import Subject, read_subject, resized
 from streamfilter.model import Model
+from streamfilter.rejector import rejector_of
 from streamfilter.stages import Classifier
 from streamfilter.types import Candidate, Pixels
 
@@ -43,7 +44,7 @@ class Looker:
         Raises `ModelError` for a device that is not there, `SinkError` for a cache that cannot be written.
         """
         lowered = config.classifier.model_copy(update={"floor": EVERY_WINDOW})
-        dense = make_classifier(model, lowered, perturbs=perturbs)
+        dense = make_doubting(model, lowered, rejector_of(model, config.rejector), perturbs=perturbs)
         self.classifier: Classifier = with_witness(dense, model, config.rejector)
         self.looks = 0
         self._batch = lowered.batch

@@ -19,6 +19,9 @@ MOST_SCALES = 1000
 AGREEMENT = 0.995
 """Least share of held-out pictures that int8 has to decide as float32 does."""
 
+MOST_DOUBT = 20.0
+"""Log odds: a difference that large is no rounding."""
+
 Scales = tuple[float | None, ...]
 
 
@@ -28,6 +31,8 @@ class Int8:
 
     A pass that is not there is float32 as a whole. `agreement`: share of the `pictures` held-out pictures in which the
     same labels were accepted as in float32; `calibrated`: pictures that the scales come from. `network`: its digest.
+    `doubt`: by how much the log odds of labels differ from those in float32, in all but a few cases; what lies as near
+    to a threshold is looked at again in float32, and `in_doubt` is the share of the held-out pictures that was.
     """
 
     network: str
@@ -35,13 +40,15 @@ class Int8:
     agreement: float
     pictures: int
     calibrated: int
+    doubt: float = 0.0
+    in_doubt: float = 0.0
 
 
 def describe_int8(int8: Int8 | None) -> dict[str, Any]:
     """As JSON, for the model file's header."""
     if int8 is None:
         return {}
-    named = ("network", "agreement", "pictures", "calibrated")
+    named = ("network", "agreement", "pictures", "calibrated", "doubt", "in_doubt")
     scales = {name: list(own) for name, own in int8.scales.items()}
     return {"int8": {name: getattr(int8, name) for name in named} | {"scales": scales}}
 
@@ -61,7 +68,10 @@ def restore_int8(header: Mapping[str, Any] | None, network: DenseResNet) -> Int8
     if not header["scales"].keys() <= set(PASSES):
         raise ValueError(f"int8: passes {sorted(header['scales'])}, expected some of {', '.join(PASSES)}")
     scales = {name: _checked(own) for name, own in header["scales"].items()}
-    return Int8(header["network"], scales, agreement, *counts)
+    doubt, in_doubt = (float(header.get(name, 0.0)) for name in ("doubt", "in_doubt"))
+    if not (0 <= doubt <= MOST_DOUBT and 0 <= in_doubt <= 1):
+        raise ValueError(f"int8: doubt {doubt}, in doubt {in_doubt}, expected 0 to {MOST_DOUBT} and 0 to 1")
+    return Int8(header["network"], scales, agreement, *counts, doubt, in_doubt)
 
 
 def _checked(scales: Any) -> Scales:

@@ -51,6 +51,6 @@ def _compiler_not_needed() -> Iterator[None]:
 
 with _compiler_not_needed():
     import torchvision
-    from torchvision.ops import roi_align
+    from torchvision.ops import nms, roi_align
 
-__all__ = ["roi_align", "torchvision"]
+__all__ = ["nms", "roi_align", "torchvision"]

@@ -6,23 +6,27 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfilter.classifier import DenseClassifier
+from streamfilter.classifier import DenseClassifier, make_classifier
+from streamfilter.classifier.doubting import Doubt
 from streamfilter.classifier.runtimes import Choice, Runtime, choose_runtime
 from streamfilter.classifier.runtimes.conversion import as_onnx
-from streamfilter.config import ClassifierConfig, RunConfig
+from streamfilter.config import ClassifierConfig, RejectorConfig
 from streamfilter.errors import DatasetError
 from streamfilter.evaluation.pictures import find_unknown, read_subject, resized
 from streamfilter.model import Int8, Model
 from streamfilter.model.device import choose_compute
 from streamfilter.model.int8 import Scales
 from streamfilter.model.network import DenseOutput, network_digest
-from streamfilter.pipeline import make_network
+from streamfilter.quantising.differences import largest_difference
 from streamfilter.quantising.ranges import observed_scales
-from streamfilter.types import Pixels
+from streamfilter.rejector import rejector_of
+from streamfilter.stages import Rejector
+from streamfilter.types import Candidate, Pixels
 
 MOST_CALIBRATED, MOST_HELD_OUT = 100, 600
 LEAST_HELD_OUT = 200
@@ -31,8 +35,8 @@ CALIBRATED_SHARE = 0.25
 MOST_CUTS = 200
 """Closer looks that the scales of their pass come from."""
 
-Decision = list[str]
-"""The labels that are accepted in a picture, each as often as it is found, in order."""
+Found = list[list[Candidate]]
+"""The candidates of pictures, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +83,14 @@ def quantise(
     a picture that cannot be read.
     """
     config = ClassifierConfig(runtime="openvino", device="cpu", precision="float32", threads=threads)
-    expected = _decisions(model, config, material.held_out)
+    sure = _found(replace(model, int8=None), config, material)
     scales = _scales(model, config, material.calibration)
     measured = []
     for how, chosen in _ways(scales):
         int8 = Int8(network_digest(model.network), chosen, 1.0, len(material.held_out), len(material.calibration))
         small = config.model_copy(update={"precision": "int8"})
-        found = _decisions(replace(model, int8=int8), small, material.held_out)
-        same = sum(one == other for one, other in zip(found, expected, strict=True))
-        measured.append(Measured(how, replace(int8, agreement=same / len(expected))))
+        quick = _found(replace(model, int8=int8), small, material)
+        measured.append(Measured(how, _compared(model, int8, quick, sure)))
         told(measured[-1])
         if measured[-1].int8.agreement >= wanted:
             break
@@ -107,14 +110,31 @@ def _guarded(scales: Scales, *, last: int, first: int = 3) -> Scales:
     return (*(None for _ in range(first)), *scales[first : len(scales) - last], *(None for _ in range(last)))
 
 
-def _decisions(model: Model, config: ClassifierConfig, paths: Sequence[Path]) -> list[Decision]:
-    network = make_network(model, RunConfig(classifier=config))
-    decided = []
-    for path in paths:
-        (candidates,) = network.classifier.classify([_read(path, network.classifier.analysis_size)])
-        found = network.rejector.judge(candidates)
-        decided.append(sorted(sighting.label for sighting in found if sighting.label is not None))
-    return decided
+def _found(model: Model, config: ClassifierConfig, material: Material) -> tuple[Found, Found]:
+    """In the pictures to calibrate with, and in those that are held out."""
+    classifier = make_classifier(model, config)
+
+    def look(paths: Sequence[Path]) -> Found:
+        return [classifier.classify([_read(path, classifier.analysis_size)])[0] for path in paths]
+
+    return look(material.calibration), look(material.held_out)
+
+
+def _compared(model: Model, int8: Int8, quick: tuple[Found, Found], sure: tuple[Found, Found]) -> Int8:
+    """With what int8 was measured to do: `quick`, beside `sure` in float32."""
+    rejector = rejector_of(model, RejectorConfig())
+    doubt = largest_difference(quick[0], sure[0])
+    again = [Doubt(model, rejector, doubt).about(own) for own in quick[1]]
+    same = [
+        is_doubtful or _decided(rejector, own) == _decided(rejector, other)
+        for is_doubtful, own, other in zip(again, quick[1], sure[1], strict=True)
+    ]
+    return replace(int8, agreement=fmean(same), doubt=doubt, in_doubt=fmean(again))
+
+
+def _decided(rejector: Rejector, candidates: Sequence[Candidate]) -> list[str]:
+    """The labels that are accepted in a picture, each as often as it is found, in order."""
+    return sorted(sighting.label for sighting in rejector.judge(candidates) if sighting.label is not None)
 
 
 def _read(path: Path, size: Callable[[int, int], tuple[int, int]]) -> Pixels:

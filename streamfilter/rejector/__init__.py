@@ -1,6 +1,7 @@
 """Decides per candidate: a label, or none of these and why."""
 
 from streamfilter.rejector.enrolled import EnrolledRejector, Limits, with_enrolled
+from streamfilter.rejector.of_model import rejector_of
 from streamfilter.rejector.thresholds import Gates, ThresholdRejector, chosen_score, make_rejector
 
 __all__ = [
@@ -10,5 +11,6 @@ __all__ = [
     "ThresholdRejector",
     "chosen_score",
     "make_rejector",
+    "rejector_of",
     "with_enrolled",
 ]

@@ -43,7 +43,7 @@ def frozen_maps(network: DenseResNet, compute: Compute) -> Maps:
 
 def _openvino(network: DenseResNet, compute: Compute) -> OpenVinoRuntime:
     read = partial(as_onnx, network, cut="box", keep=False)
-    return OpenVinoRuntime(read, dtype=compute.dtype, threads=torch.get_num_threads())
+    return OpenVinoRuntime(read, dtype=compute.compiled_dtype, threads=torch.get_num_threads())
 
 
 def _maps_by_openvino(runtime: OpenVinoRuntime, pictures: Sequence[Pixels]) -> tuple[Half, Half]:

@@ -28,10 +28,11 @@ _PRECISIONS = {"openvino": ("auto", "float32", "bfloat16", "int8"), "onnx": ("au
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A runtime, and in a few words why it was chosen."""
+    """A runtime, and in a few words why it was chosen. `is_int8`: it computes in what the model file has for int8."""
 
     runtime: Runtime
     why: str
+    is_int8: bool = False
 
 
 def choose_runtime(model: Model, config: ClassifierConfig, compute: Compute, *, perturbs: bool = False) -> Choice:
@@ -48,7 +49,8 @@ def choose_runtime(model: Model, config: ClassifierConfig, compute: Compute, *, 
         kind, why = wanted, "asked for"
         _check(kind, config, compute, perturbs=perturbs)
     int8 = _int8(kind, model, config)
-    return Choice(_make(kind, model, config, compute, int8), why if int8 is None else f"{why}; {_measured(int8)}")
+    runtime = _make(kind, model, config, compute, int8)
+    return Choice(runtime, why) if int8 is None else Choice(runtime, f"{why}; {_measured(int8)}", is_int8=True)
 
 
 def _int8(kind: str, model: Model, config: ClassifierConfig) -> Int8 | None:
@@ -68,7 +70,8 @@ def _int8(kind: str, model: Model, config: ClassifierConfig) -> Int8 | None:
 
 
 def _measured(int8: Int8) -> str:
-    return f"int8 decided {int8.agreement:.2%} of {int8.pictures} pictures as float32 does"
+    said = f"int8 decided {int8.agreement:.2%} of {int8.pictures} pictures as float32 does"
+    return f"{said}, {int8.in_doubt:.0%} of them by looking again in it" if int8.in_doubt else said
 
 
 def _against_openvino(model: Model, compute: Compute, *, perturbs: bool) -> str | None:
@@ -113,7 +116,7 @@ def _make(kind: str, model: Model, config: ClassifierConfig, compute: Compute, i
 
     threads = config.threads or cores()
     if kind == "openvino":
-        dtype = compute.dtype if int8 is None else torch.float32  # as it was measured
+        dtype = compute.compiled_dtype if int8 is None else torch.float32  # as it was measured
         return OpenVinoRuntime(read, dtype=dtype, threads=threads, int8=int8 is not None)
     return OnnxRuntime(read, device=compute.device, threads=threads, int8=int8 is not None)
 

@@ -194,10 +194,10 @@ class Proposer:
 
 def _possible(logits: NDArray[np.float32], *, floor: float, temperature: float) -> NDArray[np.intp]:
     """The rows `(n, C+1)` in which all labels together could have this probability: most others need no exponential."""
-    if floor <= 0:
+    if not 0 < floor < 1:
         return np.arange(len(logits))
     labels = logits.shape[1] - 1
-    least = temperature * (math.log(floor / (1 - floor)) - math.log(labels)) if floor < 1 else math.inf
+    least = temperature * (math.log(floor / (1 - floor)) - math.log(labels))
     return np.flatnonzero(logits[:, :-1].max(axis=1) - logits[:, -1] >= least - _SLACK)
 
 

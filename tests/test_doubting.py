@@ -22,7 +22,6 @@ from streamfilter.classifier.runtimes.conversion import as_onnx
 from streamfilter.config import ClassifierConfig, RejectorConfig
 from streamfilter.model import Int8
 from streamfilter.model.network import network_digest
-from streamfilter.quantising.differences import largest_difference
 from streamfilter.quantising.ranges import observed_scales
 from streamfilter.rejector import Gates, ThresholdRejector, rejector_of
 from streamfilter.rejector.softmax import softmax
@@ -116,20 +115,6 @@ def test_only_pictures_in_doubt_are_looked_at_again_and_each_answer_stays_with_i
     found = DoubtingClassifier(quick, sure, doubt(0.3)).classify(pictures)  # type: ignore[arg-type]
     assert [one.softmax for own in found for one in own] == [0.99, 0.7, 0.01, 0.2]
     assert (quick.seen, sure.seen) == ([1, 2, 3, 4], [2, 4])
-
-
-def test_differences_count_where_either_is_undecided_and_what_one_did_not_find_counts_too() -> None:
-    one = [[candidate(at_odds(0.0))], [candidate(0.999)], [candidate(0.5, label="Bolt")]]
-    other = [[candidate(at_odds(0.4))], [candidate(0.96)], []]
-    assert largest_difference(one, one) == 0.0
-    assert largest_difference(one[:2], other[:2]) == pytest.approx(0.4)
-    assert largest_difference(one, other) > 2.5
-    assert largest_difference([[candidate(0.99)]], [[candidate(0.95)]]) == 0.0
-
-
-def test_the_likeliest_place_of_a_label_is_compared() -> None:
-    one = [[candidate(at_odds(1.0)), candidate(at_odds(-1.0))]]
-    assert largest_difference(one, [[candidate(at_odds(-2.0)), candidate(at_odds(1.25))]]) == pytest.approx(0.25)
 
 
 @pytest.mark.skipif(not choosing.is_installed("openvino"), reason="OpenVINO is not installed")

@@ -1,8 +1,8 @@
 """int8 where it is sure, float32 where its error could change what is decided.
 
-Between float32 and int8 the log odds of a label differ by some tenths. Far from a threshold that changes nothing; near
-one it is the toss of a coin. So a picture in which any candidate would be judged otherwise with its log odds moved by
-as much as was measured, in either direction, is looked at once more in float32, and that counts.
+Between float32 and int8 the log odds of a label differ by some tenths, now and then by more. Far from a threshold that
+changes nothing; near one it is the toss of a coin. So a picture in which any candidate would be judged otherwise, were
+its log odds a little more or less, is looked at once more in float32, and that counts.
 """
 
 from __future__ import annotations

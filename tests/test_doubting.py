@@ -118,7 +118,7 @@ def test_only_pictures_in_doubt_are_looked_at_again_and_each_answer_stays_with_i
 
 
 @pytest.mark.skipif(not choosing.is_installed("openvino"), reason="OpenVINO is not installed")
-def test_a_model_that_is_always_in_doubt_finds_in_int8_what_it_finds_in_float32() -> None:
+def test_a_model_that_is_always_in_doubt_finds_in_int8_what_it_finds_without() -> None:
     model = replace(tiny_model(seed=3), digest="d" * 64)
     rng = np.random.default_rng(0)
     pictures = [cv2.resize(one, (96, 64)) for one in rng.integers(0, 256, (4, 8, 12, 3), np.uint8)]
@@ -130,7 +130,7 @@ def test_a_model_that_is_always_in_doubt_finds_in_int8_what_it_finds_in_float32(
     found = make_doubting(measured, config, rejector)
     assert isinstance(found, DoubtingClassifier)
     assert "100% of them by looking again" in found.why
-    sure = make_classifier(measured, config.model_copy(update={"precision": "float32"}))
+    sure = make_classifier(model, config.model_copy(update={"precision": "auto"}))
     quick = make_classifier(measured, config)
     wanted = [[one.softmax for one in own] for own in sure.classify(pictures)]
     assert wanted == [[one.softmax for one in own] for own in found.classify(pictures)]

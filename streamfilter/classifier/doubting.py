@@ -1,8 +1,8 @@
-"""int8 where it is sure, float32 where its error could change what is decided.
+"""int8 where it is sure, and exacter arithmetic where its error could change what is decided.
 
 Between float32 and int8 the log odds of a label differ by some tenths, now and then by more. Far from a threshold that
 changes nothing; near one it is the toss of a coin. So a picture in which any candidate would be judged otherwise, were
-its log odds a little more or less, is looked at once more in float32, and that counts.
+its log odds a little more or less, is looked at once more as if there were no int8, and that counts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def make_doubting(
     quick = make_classifier(model, config, perturbs=perturbs)
     if not quick.is_int8 or model.int8 is None or not model.int8.doubt:
         return quick
-    sure = make_classifier(model, config.model_copy(update={"precision": "float32"}))
+    sure = make_classifier(replace(model, int8=None), config.model_copy(update={"precision": "auto"}))
     return DoubtingClassifier(quick, sure, Doubt(model, rejector, model.int8.doubt))
 
 

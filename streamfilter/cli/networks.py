@@ -45,7 +45,7 @@ def _measured(model: Model, folders: Sequence[Path], console: Console) -> Int8:
 
     def tell(found: Measured) -> None:
         alike = f"{found.int8.agreement:.2%} of the held-out pictures decided alike"
-        console.say(f"{found.how}: {alike}, {found.int8.in_doubt:.0%} of them by looking again in float32")
+        console.say(f"{found.how}: {alike}, {found.int8.in_doubt:.0%} of them by looking again without int8")
 
     best = quantise(model, material, wanted=AGREEMENT, told=tell)
     if best.int8.agreement < AGREEMENT:

@@ -32,7 +32,7 @@ class Int8:
     A pass that is not there is float32 as a whole. `agreement`: share of the `pictures` held-out pictures in which the
     same labels were accepted as in float32; `calibrated`: pictures that the scales come from. `network`: its digest.
     `doubt`: by how much the log odds of labels may differ from those in float32; what lies as near to a threshold is
-    looked at again in it, and `in_doubt` is the share of the held-out pictures that was.
+    looked at again without int8, and `in_doubt` is the share of the held-out pictures that was.
     """
 
     network: str

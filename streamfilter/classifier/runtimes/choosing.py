@@ -71,7 +71,7 @@ def _int8(kind: str, model: Model, config: ClassifierConfig) -> Int8 | None:
 
 def _measured(int8: Int8) -> str:
     said = f"int8 decided {int8.agreement:.2%} of {int8.pictures} pictures as float32 does"
-    return f"{said}, {int8.in_doubt:.0%} of them by looking again in it" if int8.in_doubt else said
+    return f"{said}, {int8.in_doubt:.0%} of them by looking again without it" if int8.in_doubt else said
 
 
 def _against_openvino(model: Model, compute: Compute, *, perturbs: bool) -> str | None:

@@ -233,12 +233,3 @@ def test_bfloat16_finds_what_float32_finds() -> None:
 def test_the_network_itself_is_a_dense_resnet(classifier: DenseClassifier) -> None:
     assert isinstance(tiny_model().network, DenseResNet)
     assert classifier.labels == LABELS
-
-
-def test_a_coarse_pass_leaves_out_pictures_in_which_nothing_could_be_and_changes_no_other() -> None:
-    empty, marked = picture_with(), picture_with((RED, (96, 64, 64, 64)))
-    plain = make_classifier(color_model(), CPU).classify([empty, marked, empty])
-    coarse = make_classifier(color_model(), CPU.model_copy(update={"coarse": True, "coarse_floor": 0.3}))
-    assert coarse.classify([empty, marked, empty]) == [[], plain[1], []]
-    assert coarse.classify([]) == []
-    assert plain[0]

@@ -112,9 +112,13 @@ def test_auto_takes_int8_where_the_file_carries_it_and_the_cpu_is_made_for_it(
     measured = replace(model, int8=int8)
     for able in (True, False):
         monkeypatch.setattr(choosing, "has_int8", lambda able=able: able)
+        monkeypatch.setattr(choosing, "has_bfloat16", lambda: False)
         classifier = make_classifier(measured, CONFIG.model_copy(update={"runtime": "openvino"}))
         assert classifier.is_int8 is classifier.runtime.name.endswith("int8") is able
         assert ("99.80% of 500 pictures" in classifier.why) == able
+    monkeypatch.setattr(choosing, "has_int8", lambda: True)
+    monkeypatch.setattr(choosing, "has_bfloat16", lambda: True)
+    assert not make_classifier(measured, CONFIG.model_copy(update={"runtime": "openvino"})).is_int8
 
 
 @pytest.mark.parametrize(

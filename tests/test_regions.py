@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,14 +14,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tiny import EMBEDDING, tiny_model
 
+from streamfilter.classifier import DenseClassifier
 from streamfilter.classifier.boxes import cut_region, moved
 from streamfilter.classifier.proposals import MOST_FITTED, Proposer
 from streamfilter.classifier.regions import LEAST_OVERLAP, RegionHead, pixels_of, region_grids
+from streamfilter.classifier.runtimes import Choice
 from streamfilter.classifier.suppress import pairwise
 from streamfilter.classifier.windows import window_boxes, window_grid, windows_at
 from streamfilter.config import ClassifierConfig
 from streamfilter.errors import ModelError
-from streamfilter.model import load_model, save_model
+from streamfilter.model import Enrolled, load_model, save_model
+from streamfilter.model.closer import Closer
+from streamfilter.model.device import choose_compute
 from streamfilter.model.network import STRIDE, DenseOutput
 from streamfilter.model.regions import CELLS, OUTPUTS, Regions, pack_regions, restore_regions
 from streamfilter.training.regions import Marked, fit_regions, marked_scenes
@@ -224,6 +228,61 @@ def test_features_of_places_stay_with_them_whatever_size_they_were_found_at() ->
     on_the_right = found.boxes[:, 0] > 0.5
     assert set(labels[on_the_right]) == {0}
     assert set(labels[~on_the_right]) == {1}
+
+
+class _Sized:
+    """A runtime that sees the first label in pictures of this brightness at half the size, and remembers the sizes."""
+
+    name = "told"
+
+    def __init__(self, bright: int) -> None:
+        self.bright, self.heights = bright, list[int]()
+
+    def dense(self, pictures: Sequence[Pixels]) -> list[DenseOutput]:
+        self.heights += [len(picture) for picture in pictures]
+        outputs = [empty_output(len(picture) // STRIDE, picture.shape[1] // STRIDE) for picture in pictures]
+        for picture, output in zip(pictures, outputs, strict=True):
+            if picture[0, 0, 0] == self.bright and len(picture) < 256:
+                show(output, 0, slice(2, 6), slice(3, 9))
+        return outputs
+
+    def close(self, cuts: Sequence[Sequence[Pixels]]) -> list[NDArray[np.float32]]:
+        return [np.zeros((len(own), 512), np.float32) for own in cuts]
+
+
+def looking_first(*enrolled: Enrolled, **settings: bool) -> tuple[DenseClassifier, _Sized]:
+    """A classifier that can look at half the size first, and what runs its network."""
+    runtime = _Sized(bright=7)
+    closer = Closer(torch.zeros(3, 512), torch.zeros(3), side=96)
+    model = replace(tiny_model(), regions=saying(0.5, 0, 0, -0.14, -0.14), closer=closer, enrolled=enrolled)
+    config = ClassifierConfig(device="cpu", precision="float32", threads=1, **settings)
+    return DenseClassifier(model, config, choose_compute("cpu", "float32", threads=1), Choice(runtime, "")), runtime
+
+
+def test_only_pictures_that_show_anything_at_half_the_size_are_looked_at_in_full() -> None:
+    pictures = [np.full((256, 384, 3), grey, np.uint8) for grey in (1, 7, 2)]
+    classifier, runtime = looking_first()
+    found = classifier.classify(pictures)
+    assert [len(own) > 0 for own in found] == [False, True, False]
+    assert runtime.heights == [128, 128, 128, 256]
+    every, runtime = looking_first(coarse=False)
+    assert [[one.box for one in own] for own in every.classify(pictures)] == [[one.box for one in own] for own in found]
+    assert runtime.heights == [128] * 3 + [256] * 3
+    assert classifier.classify([]) == []
+
+
+def test_for_enrolled_labels_every_picture_is_looked_at_in_full() -> None:
+    zeros, far = torch.zeros(EMBEDDING), torch.linspace(0, 20, 101)
+    new = Enrolled("New", zeros, zeros, far, bias=-9.0, size=(0.0, 0.0), threshold=0.5, far=20.0)
+    classifier, runtime = looking_first(new)
+    classifier.classify([np.full((256, 384, 3), 1, np.uint8)])
+    assert runtime.heights == [128, 256]
+
+
+def test_without_a_look_at_half_the_size_every_picture_is_looked_at_in_full() -> None:
+    classifier, runtime = looking_first(overview=False)
+    classifier.classify([np.full((256, 384, 3), grey, np.uint8) for grey in (1, 7)])
+    assert runtime.heights == [256, 256]
 
 
 def show(output: DenseOutput, label: int, rows: slice, columns: slice) -> None:

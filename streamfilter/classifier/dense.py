@@ -61,8 +61,10 @@ class DenseClassifier:
         self._network = model.network.to(compute.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self._closer = CloserLook(model.closer, self.runtime) if model.closer and config.closer else None
         self._proposer = self._make_proposer(model.regions)
-        self._coarse = CoarsePass(self._network, config) if config.coarse else None
         self._overview = config.overview and self._proposer.fits
+        # What it says is about the labels that the network was taught.
+        worth_asking = config.coarse and self._overview and not model.enrolled
+        self._coarse = CoarsePass(self._network, config) if worth_asking else None
         self._means = model.statistics.means.double().numpy()
         self._whitening = model.statistics.whitening.double().numpy()
         self._quantiles = model.statistics.quantiles.double().numpy()
@@ -89,9 +91,7 @@ class DenseClassifier:
             return self._classify(pictures) if self._compute.device.type == "cpu" else by_size(pictures, self._classify)
 
     def _classify(self, pictures: Sequence[Pixels]) -> list[list[Candidate]]:
-        smaller: list[DenseOutput] = []
-        if self._overview or self._coarse is not None:
-            smaller = self.runtime.dense([halved(picture) for picture in pictures])
+        smaller = self.runtime.dense([halved(picture) for picture in pictures]) if self._overview else []
         if self._coarse is None:
             return self._look_at(pictures, smaller)
         worth_it = self._coarse.worth_it(smaller)

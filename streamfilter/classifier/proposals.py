@@ -121,6 +121,10 @@ class Proposer:
         kept = distinct(likely.boxes, likely.scores, iou=SAME_PLACE_IOU, most=MOST_PLACES)
         return self._voted(output, likely, np.zeros(len(likely.boxes), np.int64), kept)
 
+    def sees_anything(self, output: DenseOutput) -> bool:
+        """Whether any window of a picture could be a label."""
+        return len(self._likely(output).windows) > 0
+
     def regions(self, output: DenseOutput) -> NDArray[np.float64]:
         """The windows of a picture that a region head reads, as boxes `(n, 4)`."""
         likely = self._likely(output)

@@ -87,12 +87,12 @@ class ClassifierConfig(Section):
         description="Look at half the size, too, where the model has a region head: large logos are found whole there.",
     )
     coarse: bool = Field(
-        False,
-        description="First look at half the size, and in full only where anything could be; misses small logos.",
+        True,
+        description="Look in full only where anything could be at half the size. Not with enrolled labels.",
         json_schema_extra=SAVES,
     )
     coarse_floor: Share = Field(
-        0.05, description="Windows of that first look that are likelier something than this are worth the full one."
+        0.1, description="Windows at half the size that are likelier something than this are worth the full look."
     )
 
 

@@ -60,8 +60,18 @@ def test_a_receiver_that_fails_for_too_long_is_given_up(
     assert len(receiver.taken) == 1
 
 
+@pytest.fixture
+def outlived() -> Iterator[None]:
+    """A SIGTERM that comes when the command has already ended must not end the tests."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("outlived")
 def test_following_ends_when_it_is_told_to(tmp_path: Path, config: Path, receiver: HttpReceiver) -> None:
     log = tmp_path / "events.jsonl"
+    patient = ["--set", "sinks.crm.give_up_s=60", "--set", "sinks.crm.timeout_s=10"]
 
     def write_and_stop() -> None:
         log.write_bytes(as_line(record(0)))
@@ -73,7 +83,7 @@ def test_following_ends_when_it_is_told_to(tmp_path: Path, config: Path, receive
 
     writer = threading.Thread(target=write_and_stop)
     writer.start()
-    assert exit_code(["deliver", str(log), "--follow", "--config", str(config), "-q"]) == 0
+    assert exit_code(["deliver", str(log), "--follow", "--config", str(config), "-q", *patient]) == 0
     writer.join()
 
 

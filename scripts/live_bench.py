@@ -2,7 +2,7 @@
 
     python scripts/live_bench.py restarts --count 10 --minutes 2     the server is killed and comes back
     python scripts/live_bench.py load --count 16 --minutes 10        many feeds: memory, threads, CPU, drops
-    python scripts/live_bench.py latency --count 4 --minutes 2       the demo's model: how late events are
+    python scripts/live_bench.py latency --count 4 --minutes 2 [--model FILE] [--clip MP4]    how late events are
     python scripts/live_bench.py term --count 10                     SIGTERM in mid-event
     python scripts/live_bench.py kills --count 50                    kill -9, and --resume in the same log
 
@@ -18,6 +18,8 @@ from pathlib import Path
 import click
 from feeds.campaigns import CAMPAIGNS, Bench
 
+from streamfilter.demo.runner import MODEL
+
 
 @click.command()
 @click.argument("campaign", type=click.Choice(sorted(CAMPAIGNS)))
@@ -25,13 +27,17 @@ from feeds.campaigns import CAMPAIGNS, Bench
 @click.option("--minutes", default=2.0, show_default=True, help="How long, where that is asked for.")
 @click.option("--seed", default=0, show_default=True, help="Same seed, same moments, more or less.")
 @click.option("--keep", default=None, type=click.Path(path_type=Path), help="A folder for the files; kept.")
-def main(campaign: str, *, count: int, minutes: float, seed: int, keep: Path | None) -> None:
+@click.option("--model", default=MODEL, type=click.Path(path_type=Path), help="For latency, else the demo's.")
+@click.option("--clip", default=None, type=click.Path(path_type=Path), help="What its feeds show; H.264.")
+def main(
+    campaign: str, *, count: int, minutes: float, seed: int, keep: Path | None, model: Path, clip: Path | None
+) -> None:
     """Run one CAMPAIGN."""
     with tempfile.TemporaryDirectory(prefix="live_bench_") as scratch:
         folder = (keep or Path(scratch)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "live.jsonl").unlink(missing_ok=True)
-        bench = Bench(folder, count, minutes, seed, say=click.echo)
+        bench = Bench(folder, count, minutes, seed, say=click.echo, model=model.absolute(), clip=clip)
         CAMPAIGNS[campaign](bench)
     click.echo(f"{campaign}: {'all holds' if not bench.faults else f'{len(bench.faults)} faults'}")
     sys.exit(1 if bench.faults else 0)

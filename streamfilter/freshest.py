@@ -77,7 +77,7 @@ class _Queue(Generic[T]):
 class Freshest(Generic[T]):
     """The queues of all feeds; `T` is what travels with the looks. Times are monotonic seconds.
 
-    `depth`: looks that may wait per feed; `batch`: looks that the network takes at once; `wait_s`: how long a look
+    `depth`: looks that may wait per feed; `batch`: most looks that the network takes at once; `wait_s`: how long a look
     waits for others to share a batch; `stale_s`: what is older when it would be taken is dropped.
     """
 
@@ -85,7 +85,7 @@ class Freshest(Generic[T]):
         if depth < 1 or batch < 1:
             raise ValueError(f"depth {depth}, batch {batch}: expected at least 1 of each")
         self._depth = depth
-        self._batch = batch
+        self._batch = self._most = batch
         self._wait_s = wait_s
         self._stale_s = stale_s
         self._queues: dict[str, _Queue[T]] = {}
@@ -98,6 +98,10 @@ class Freshest(Generic[T]):
         queue.waiting.append((item, now_s))
         while sum(isinstance(one, FreshLook) for one, _ in queue.waiting) > self._depth:
             queue.drop_oldest()
+
+    def paced(self, picture_s: float) -> None:
+        """The network takes so long for a picture: together it sees as many as pass before what waits is too old."""
+        self._most = max(1, min(self._batch, int(self._stale_s / picture_s))) if picture_s > 0 else self._batch
 
     def remove(self, feed: str) -> None:
         """Forget a feed."""
@@ -116,7 +120,7 @@ class Freshest(Generic[T]):
     def due_s(self) -> float:
         """When `take` has something to give: in the past where it has now, infinity where nothing waits."""
         put_s = [put_s for queue in self._queues.values() for item, put_s in queue.waiting if _needs_network(item)]
-        is_ready = len(put_s) >= self._batch
+        is_ready = len(put_s) >= self._most
         if is_ready or any(q.waiting and not _needs_network(q.waiting[0][0]) for q in self._queues.values()):
             return -math.inf
         return min(put_s) + self._wait_s if put_s else math.inf
@@ -126,7 +130,7 @@ class Freshest(Generic[T]):
         taken = [(feed, item) for feed, queue in self._queues.items() for item in self._freshened(queue, now_s)]
         if self.due_s() > now_s:
             return taken
-        room = self._batch
+        room = self._most
         while room and (turn := [feed for feed, queue in self._queues.items() if queue.waiting]):
             for feed in turn[:room]:
                 queue = self._queues.pop(feed)

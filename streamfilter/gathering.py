@@ -78,6 +78,11 @@ class Gathering(Generic[T]):
             self._wakes_s = -math.inf
             return self._queues.take(now_s)
 
+    def paced(self, picture_s: float) -> None:
+        """See `Freshest.paced`."""
+        with self._changed:
+            self._queues.paced(picture_s)
+
     def queued(self, feed: str) -> tuple[int, int]:
         """Looks of a feed that wait, and that were dropped so far."""
         with self._changed:

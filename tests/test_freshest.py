@@ -111,6 +111,16 @@ def test_a_still_picture_is_looked_at_when_the_look_that_it_repeats_was_dropped(
     assert (item.pts, item.is_still, item.drops) == (2, False, 1)
 
 
+def test_a_slow_network_is_given_no_more_at_once_than_passes_before_what_waits_is_stale() -> None:
+    for picture_s, expected in ((0.001, 4), (STALE_S / 2 - 0.01, 2), (STALE_S, 1), (10.0, 1), (0.0, 4)):
+        fresh = queues(batch=4)
+        fresh.paced(picture_s)
+        for number, feed in enumerate("abcdef"):
+            fresh.put(feed, look(number, 0.0), 0.0)
+        assert len(fresh.take(WAIT_S)) == expected
+        assert fresh.due_s() == (-math.inf if 6 - expected >= expected else WAIT_S)
+
+
 def test_a_feed_that_was_removed_is_forgotten() -> None:
     fresh = queues()
     fresh.put("a", look(1, 0.0), 0.0)

@@ -263,10 +263,13 @@ class _Run:
         pictures = {n: item.pixels() for n in asked if isinstance(item := items[n], FreshLook)}
         asked.sort(key=lambda n: (pictures[n].shape, n))
         found: dict[int, list[Candidate]] = {}
+        began_s = time.monotonic()
         for _, alike in groupby(asked, key=lambda n: pictures[n].shape):
             numbers = list(alike)
             candidates = self._network.classifier.classify([pictures[n] for n in numbers])
             found |= dict(zip(numbers, candidates, strict=True))
+        if asked:
+            self._gathering.paced((time.monotonic() - began_s) / len(asked))
         return (found.get(n) for n in range(len(items)))
 
     def _look_after(self) -> None:

@@ -271,6 +271,12 @@ def test_only_pictures_that_show_anything_at_half_the_size_are_looked_at_in_full
     assert classifier.classify([]) == []
 
 
+def test_small_parts_of_a_picture_are_looked_at_in_full() -> None:
+    classifier, runtime = looking_first()
+    classifier.classify([np.full((160, 384, 3), 1, np.uint8)])
+    assert runtime.heights == [64, 160]
+
+
 def test_for_enrolled_labels_every_picture_is_looked_at_in_full() -> None:
     zeros, far = torch.zeros(EMBEDDING), torch.linspace(0, 20, 101)
     new = Enrolled("New", zeros, zeros, far, bias=-9.0, size=(0.0, 0.0), threshold=0.5, far=20.0)

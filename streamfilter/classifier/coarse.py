@@ -9,6 +9,9 @@ from streamfilter.config import ClassifierConfig
 from streamfilter.model import DenseResNet
 from streamfilter.model.network import DenseOutput
 
+LEAST_CELLS = 6
+"""A part of a picture that has fewer at half its size is cheap to look at, and too little is left of it there."""
+
 
 class CoarsePass:
     """Says which pictures are worth the full pass."""
@@ -18,4 +21,6 @@ class CoarsePass:
 
     def worth_it(self, outputs: Sequence[DenseOutput]) -> list[bool]:
         """For each picture, by its dense pass at half the size, whether any window could be anything but none."""
-        return [self._proposer.sees_anything(output) for output in outputs]
+        return [
+            min(output.logits.shape[2:]) < LEAST_CELLS or self._proposer.sees_anything(output) for output in outputs
+        ]

@@ -143,7 +143,10 @@ class _Run:
     def _warm_up(self) -> None:
         """The first pass of a network may take seconds: not while feeds wait for it."""
         width, height = self._network.classifier.analysis_size(*_USUAL_SIZE)
-        self._network.classifier.classify([np.zeros((height, width, 3), np.uint8)])
+        picture = np.zeros((height, width, 3), np.uint8)
+        self._network.classifier.classify([picture])
+        if self._network.runtime is not None:  # the classifier may have been content with half the size
+            self._network.runtime.dense([picture])
 
     def _go_on(self) -> dict[str, PastFeed]:
         """Begin the log, or end what an earlier run left open in it."""

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from streamfilter.classifier.closer import CloserLook, Seen
-from streamfilter.classifier.coarse import CoarsePass
+from streamfilter.classifier.coarse import CoarsePass, placed
 from streamfilter.classifier.enrolled import EnrolledFinder, Find
 from streamfilter.classifier.perturb import perturbed_logits
 from streamfilter.classifier.proposals import MOST_WINDOWS, Proposals, Proposer, fit_size, halved
@@ -22,6 +22,7 @@ from streamfilter.classifier.sizes import by_size
 from streamfilter.classifier.suppress import suppress
 from streamfilter.classifier.windows import window_grid
 from streamfilter.config import ClassifierConfig
+from streamfilter.gate import Region
 from streamfilter.model import Model
 from streamfilter.model.device import Compute, choose_compute
 from streamfilter.model.network import DenseOutput
@@ -64,7 +65,8 @@ class DenseClassifier:
         self._overview = config.overview and self._proposer.fits
         # What it says is about the labels that the network was taught.
         worth_asking = config.coarse and self._overview and not model.enrolled
-        self._coarse = CoarsePass(self._network, config) if worth_asking else None
+        parts = compute.device.type == "cpu"  # elsewhere only pictures of one size pass together
+        self._coarse = CoarsePass(self._network, config, parts=parts) if worth_asking else None
         self._means = model.statistics.means.double().numpy()
         self._whitening = model.statistics.whitening.double().numpy()
         self._quantiles = model.statistics.quantiles.double().numpy()
@@ -92,15 +94,30 @@ class DenseClassifier:
 
     def _classify(self, pictures: Sequence[Pixels]) -> list[list[Candidate]]:
         smaller = self.runtime.dense([halved(picture) for picture in pictures]) if self._overview else []
-        if self._coarse is None:
-            return self._look_at(pictures, smaller)
-        worth_it = self._coarse.worth_it(smaller)
-        chosen = [number for number, is_worth_it in enumerate(worth_it) if is_worth_it]
-        found = iter(self._look_at([pictures[i] for i in chosen], [smaller[i] for i in chosen]))
-        return [next(found) if is_worth_it else [] for is_worth_it in worth_it]
+        regions = self._worth(pictures, smaller)
+        chosen = [number for number, region in enumerate(regions) if region is not None]
+        if not chosen:
+            return [[] for _ in pictures]
+        found = self._look_at(
+            [pictures[n] for n in chosen],
+            [region for region in regions if region is not None],
+            [smaller[n] for n in chosen] if self._overview else [],
+        )
+        told = dict(zip(chosen, found, strict=True))
+        return [told.get(number, []) for number in range(len(pictures))]
 
-    def _look_at(self, pictures: Sequence[Pixels], smaller: Sequence[DenseOutput]) -> list[list[Candidate]]:
-        outputs = self.runtime.dense(pictures)
+    def _worth(self, pictures: Sequence[Pixels], smaller: Sequence[DenseOutput]) -> list[Region | None]:
+        """What is looked at in full of each picture."""
+        if self._coarse is None:
+            return [Region.whole(picture.shape[1], picture.shape[0]) for picture in pictures]
+        return [self._coarse.worth(*one) for one in zip(pictures, smaller, strict=True)]
+
+    def _look_at(
+        self, pictures: Sequence[Pixels], regions: Sequence[Region], smaller: Sequence[DenseOutput]
+    ) -> list[list[Candidate]]:
+        parts = self.runtime.dense([region.cut(picture) for region, picture in zip(regions, pictures, strict=True)])
+        labels = self._network.shape.labels
+        outputs = [placed(part, region, labels=labels) for part, region in zip(parts, regions, strict=True)]
         sizes = zip(outputs, smaller, strict=True) if self._overview else zip(outputs, strict=True)
         proposals = self._looked_closer([self._proposer.propose(*own) for own in sizes], pictures)
         return [self._read(*one) for one in zip(outputs, proposals, pictures, strict=True)]

@@ -121,9 +121,9 @@ class Proposer:
         kept = distinct(likely.boxes, likely.scores, iou=SAME_PLACE_IOU, most=MOST_PLACES)
         return self._voted(output, likely, np.zeros(len(likely.boxes), np.int64), kept)
 
-    def sees_anything(self, output: DenseOutput) -> bool:
-        """Whether any window of a picture could be a label."""
-        return len(self._likely(output).windows) > 0
+    def possible(self, output: DenseOutput) -> NDArray[np.int64]:
+        """The windows `(n, 4)` of a picture that could be a label, likeliest first."""
+        return self._likely(output).windows
 
     def regions(self, output: DenseOutput) -> NDArray[np.float64]:
         """The windows of a picture that a region head reads, as boxes `(n, 4)`."""

@@ -59,6 +59,16 @@ class Region:
     across: int
     down: int
 
+    @classmethod
+    def whole(cls, across: int, down: int) -> Region:
+        """All of such a picture."""
+        return cls(0, 0, across, down, across, down)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of the picture."""
+        return (self.width, self.height) == (self.across, self.down)
+
     def cut(self, picture: Pixels) -> Pixels:
         """This part of the picture."""
         return np.ascontiguousarray(picture[self.y : self.y + self.height, self.x : self.x + self.width])

@@ -16,6 +16,7 @@ from tiny import EMBEDDING, tiny_model
 
 from streamfilter.classifier import DenseClassifier
 from streamfilter.classifier.boxes import cut_region, moved
+from streamfilter.classifier.coarse import placed
 from streamfilter.classifier.proposals import MOST_FITTED, Proposer
 from streamfilter.classifier.regions import LEAST_OVERLAP, RegionHead, pixels_of, region_grids
 from streamfilter.classifier.runtimes import Choice
@@ -23,6 +24,7 @@ from streamfilter.classifier.suppress import pairwise
 from streamfilter.classifier.windows import window_boxes, window_grid, windows_at
 from streamfilter.config import ClassifierConfig
 from streamfilter.errors import ModelError
+from streamfilter.gate import Region
 from streamfilter.model import Enrolled, load_model, save_model
 from streamfilter.model.closer import Closer
 from streamfilter.model.device import choose_compute
@@ -230,20 +232,30 @@ def test_features_of_places_stay_with_them_whatever_size_they_were_found_at() ->
     assert set(labels[~on_the_right]) == {1}
 
 
+IN_A_CORNER = 9
+"""The brightness of pictures that show a mark in their upper left corner."""
+
+
 class _Sized:
     """A runtime that sees the first label in pictures of this brightness at half the size, and remembers the sizes."""
 
     name = "told"
 
     def __init__(self, bright: int) -> None:
-        self.bright, self.heights = bright, list[int]()
+        self.bright, self.sizes = bright, list[tuple[int, int]]()
+
+    @property
+    def heights(self) -> list[int]:
+        return [height for height, _ in self.sizes]
 
     def dense(self, pictures: Sequence[Pixels]) -> list[DenseOutput]:
-        self.heights += [len(picture) for picture in pictures]
+        self.sizes += [picture.shape[:2] for picture in pictures]
         outputs = [empty_output(len(picture) // STRIDE, picture.shape[1] // STRIDE) for picture in pictures]
         for picture, output in zip(pictures, outputs, strict=True):
             if picture[0, 0, 0] == self.bright and len(picture) < 256:
                 show(output, 0, slice(2, 6), slice(3, 9))
+            if picture[0, 0, 0] == IN_A_CORNER:
+                show(output, 0, slice(0, 2), slice(0, 3))
         return outputs
 
     def close(self, cuts: Sequence[Sequence[Pixels]]) -> list[NDArray[np.float32]]:
@@ -269,6 +281,28 @@ def test_only_pictures_that_show_anything_at_half_the_size_are_looked_at_in_full
     assert [[one.box for one in own] for own in every.classify(pictures)] == [[one.box for one in own] for own in found]
     assert runtime.heights == [128] * 3 + [256] * 3
     assert classifier.classify([]) == []
+
+
+def test_of_a_picture_only_the_part_is_looked_at_in_full_that_shows_anything() -> None:
+    picture = np.full((512, 768, 3), IN_A_CORNER, np.uint8)
+    classifier, runtime = looking_first()
+    (found,) = classifier.classify([picture])
+    assert runtime.sizes == [(256, 384), (256, 384)], "all of it at half the size, a quarter of it in full"
+    assert found
+    assert all(one.box.x + one.box.width < 0.5 and one.box.y + one.box.height < 0.5 for one in found)
+
+
+def test_a_part_stands_in_the_whole_where_it_was_cut_out_and_elsewhere_is_nothing() -> None:
+    part = DenseOutput(torch.rand(1, EMBEDDING, 4, 6), torch.rand(1, 3, 4, 6))
+    whole = placed(part, Region(x=64, y=32, width=96, height=64, across=384, down=256), labels=2)
+    assert whole.embedding.shape == (1, EMBEDDING, 16, 24)
+    assert torch.equal(whole.embedding[:, :, 2:6, 4:10], part.embedding)
+    assert torch.equal(whole.logits[:, :, 2:6, 4:10], part.logits)
+    elsewhere = torch.ones(16, 24, dtype=torch.bool)
+    elsewhere[2:6, 4:10] = False
+    assert not whole.embedding[0][:, elsewhere].any()
+    assert set(whole.logits[0][:, elsewhere].argmax(dim=0).tolist()) == {2}
+    assert placed(part, Region.whole(96, 64), labels=2) is part
 
 
 def test_small_parts_of_a_picture_are_looked_at_in_full() -> None:

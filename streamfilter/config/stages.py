@@ -88,7 +88,7 @@ class ClassifierConfig(Section):
     )
     coarse: bool = Field(
         True,
-        description="Look in full only where anything could be at half the size. Not with enrolled labels.",
+        description="Look in full only at the part that shows anything at half the size. Not with enrolled labels.",
         json_schema_extra=SAVES,
     )
     coarse_floor: Share = Field(

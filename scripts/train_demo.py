@@ -94,7 +94,7 @@ def teach(work: Path, out: Path, config: TrainConfig, *, console: Console, resum
     data = draw(work, console)
     began_s = time.monotonic()
     trained = train(data, out, config, console=console, resume=resume, force=True)
-    digest = make_strict(out, config)
+    digest = make_strict(out)
     return {
         "settings": config.model_dump(mode="json"),
         "data": {"seed": DATA_SEED, "negatives": NEGATIVES, "strangers": STRANGERS},
@@ -108,7 +108,7 @@ def fit_anew(work: Path, out: Path, config: TrainConfig, *, console: Console) ->
     """Give the network that is there another region head, closer look and thresholds."""
     data, fitted = draw(work, console), work / "fitted.safetensors"
     refitted = refit_on(data, fitted, config, base=out, console=console, force=True)
-    digest = make_strict(fitted, settings_of(load_model(fitted)))
+    digest = make_strict(fitted)
     shutil.copyfile(fitted, out)
     return {"model": {"sha256": digest, "bytes": out.stat().st_size}, "fitted_anew": refitted.figures}
 
@@ -120,11 +120,11 @@ def draw(work: Path, console: Console) -> TrainingData:
     return _data(folder)
 
 
-def make_strict(path: Path, config: TrainConfig) -> str:
+def make_strict(path: Path) -> str:
     """Give the model the threshold that a demo wants; returns the file's digest."""
     model = load_model(path)
     thresholds = model.thresholds.with_threshold("max_softmax", 1 - LEAST_PROBABILITY)
-    return save_model(replace(model, thresholds=thresholds), path, weights=config.weights)
+    return save_model(replace(model, thresholds=thresholds), path, weights=settings_of(model).weights)
 
 
 def _data(folder: TrainingFolder) -> TrainingData:

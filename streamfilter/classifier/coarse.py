@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from streamfilter.classifier.proposals import Proposer
 from streamfilter.config import ClassifierConfig
-from streamfilter.gate import Region, region_of
+from streamfilter.gate import Region, region_around
 from streamfilter.model import DenseResNet
 from streamfilter.model.network import STRIDE, DenseOutput
 from streamfilter.types import Pixels
@@ -33,17 +30,12 @@ class CoarsePass:
         windows = self._proposer.possible(output)
         if not len(windows):
             return None
-        part = region_of(_covered(windows, *output.logits.shape[2:]), width, height) if self._parts else None
+        if not self._parts:
+            return Region.whole(width, height)
+        top, left = windows[:, :2].min(axis=0)
+        bottom, right = (windows[:, :2] + windows[:, 2:]).max(axis=0)
+        part = region_around((top, bottom), (left, right), output.logits.shape[2:], width, height)
         return part or Region.whole(width, height)
-
-
-def _covered(windows: NDArray[np.int64], height: int, width: int) -> NDArray[np.bool_]:
-    """The cells of a grid that lie in any of the windows' rows and any of their columns."""
-    cells = np.zeros((height, width), np.bool_)
-    top, left = windows[:, :2].min(axis=0)
-    bottom, right = (windows[:, :2] + windows[:, 2:]).max(axis=0)
-    cells[top:bottom, left:right] = True
-    return cells
 
 
 def placed(output: DenseOutput, region: Region, *, labels: int) -> DenseOutput:

@@ -1,7 +1,7 @@
 """The gate stage: a picture, or the part of one, that has not changed since the network saw it keeps its verdicts."""
 
 from streamfilter.gate.still import StillGate, largest_change, make_gate, thumbnail_of, tile_changes
-from streamfilter.gate.tiles import Region, Seen, merged, region_of, stale_tiles, touches
+from streamfilter.gate.tiles import Region, Seen, merged, region_around, region_of, stale_tiles, touches
 
 __all__ = [
     "Region",
@@ -10,6 +10,7 @@ __all__ = [
     "largest_change",
     "make_gate",
     "merged",
+    "region_around",
     "region_of",
     "stale_tiles",
     "thumbnail_of",

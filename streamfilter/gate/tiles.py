@@ -110,8 +110,15 @@ def stale_tiles(seen: Seen, thumbnail: Pixels, time_s: float, config: GateConfig
 def region_of(stale: NDArray[np.bool_], across: int, down: int) -> Region | None:
     """The region that covers these tiles, at least one, of a picture of this size; None: the whole of it."""
     rows, columns = np.flatnonzero(stale.any(axis=1)), np.flatnonzero(stale.any(axis=0))
-    x, width = _side(columns[0] / stale.shape[1], (columns[-1] + 1) / stale.shape[1], across)
-    y, height = _side(rows[0] / stale.shape[0], (rows[-1] + 1) / stale.shape[0], down)
+    return region_around((rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1), stale.shape, across, down)
+
+
+def region_around(
+    rows: tuple[int, int], columns: tuple[int, int], grid: tuple[int, ...], across: int, down: int
+) -> Region | None:
+    """The region that covers these rows and columns, from and until, of a grid over such a picture; None: the whole."""
+    x, width = _side(columns[0] / grid[1], columns[1] / grid[1], across)
+    y, height = _side(rows[0] / grid[0], rows[1] / grid[0], down)
     if width * height > LARGEST * across * down:
         return None
     return Region(x, y, width, height, across, down)

@@ -19,17 +19,12 @@ Autocast = Callable[[], AbstractContextManager[None]]
 class Compute:
     """A device and the arithmetic its matrix units are used with.
 
-    `compiled`: what a compiled network (OpenVINO's) is run in there, where that is another.
+    `compiled_dtype`: what a compiled network (OpenVINO's) is run in there.
     """
 
     device: torch.device
     dtype: torch.dtype
-    compiled: torch.dtype | None = None
-
-    @property
-    def compiled_dtype(self) -> torch.dtype:
-        """What a compiled network is run in."""
-        return self.compiled or self.dtype
+    compiled_dtype: torch.dtype
 
     @property
     def name(self) -> str:
@@ -57,11 +52,12 @@ def choose_compute(device: str, precision: str, *, threads: int = 0) -> Compute:
             f"device {device}: this machine shows {torch.cuda.device_count()} CUDA devices; try --device cpu"
         )
     if precision == "int8":  # what is not quantised is float32
-        return Compute(chosen, torch.float32)
+        return Compute(chosen, torch.float32, torch.float32)
     if precision != "auto":
-        return Compute(chosen, getattr(torch, precision))
+        asked = getattr(torch, precision)
+        return Compute(chosen, asked, asked)
     fast = torch.bfloat16 if chosen.type == "cuda" or _has_amx() else torch.float32
-    return Compute(chosen, fast, torch.bfloat16 if chosen.type == "cpu" and has_bfloat16() else None)
+    return Compute(chosen, fast, torch.bfloat16 if chosen.type == "cpu" and has_bfloat16() else fast)
 
 
 def _has_amx() -> bool:

@@ -89,11 +89,11 @@ def quantise(
     scales = _scales(model, config, material.calibration)
     small = config.model_copy(update={"precision": "int8"})
     rejector = rejector_of(model, RejectorConfig())
+    bare = Int8(network_digest(model.network), {}, 1.0, len(material.held_out), len(material.calibration))
     measured: list[Measured] = []
     found: dict[str, Found] = {}
     for doubt, (how, chosen) in product(DOUBTS, _ways(scales)):
-        pictures = (len(material.held_out), len(material.calibration))
-        int8 = Int8(network_digest(model.network), chosen, 1.0, *pictures, doubt=doubt)
+        int8 = replace(bare, scales=chosen, doubt=doubt)
         if how not in found:
             found[how] = _found(replace(model, int8=int8), small, material.held_out)
         measured.append(Measured(how, _compared(model, rejector, int8, found[how], sure)))

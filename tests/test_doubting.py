@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,9 +20,13 @@ from streamfilter.classifier import DoubtingClassifier, make_classifier, make_do
 from streamfilter.classifier.doubting import Doubt
 from streamfilter.classifier.runtimes import choosing
 from streamfilter.classifier.runtimes.conversion import as_onnx
-from streamfilter.config import ClassifierConfig, RejectorConfig
+from streamfilter.classifier.runtimes.int8 import observable
+from streamfilter.config import ClassifierConfig, RejectorConfig, RunConfig, load_config
+from streamfilter.evaluation.looking import Looker
+from streamfilter.evaluation.pictures import find_unknown
 from streamfilter.model import Int8
 from streamfilter.model.network import network_digest
+from streamfilter.quantising.quantise import _compared
 from streamfilter.quantising.ranges import observed_scales
 from streamfilter.rejector import Gates, ThresholdRejector, rejector_of
 from streamfilter.rejector.softmax import softmax
@@ -115,6 +120,33 @@ def test_only_pictures_in_doubt_are_looked_at_again_and_each_answer_stays_with_i
     found = DoubtingClassifier(quick, sure, doubt(0.3)).classify(pictures)  # type: ignore[arg-type]
     assert [one.softmax for own in found for one in own] == [0.99, 0.7, 0.01, 0.2]
     assert (quick.seen, sure.seen) == ([1, 2, 3, 4], [2, 4])
+
+
+def test_a_picture_that_the_witness_decides_is_decided_alike_and_doubted_as_in_a_run() -> None:
+    model = tiny_model()
+    rejector = ThresholdRejector(Gates(none_class=1.0, max_softmax=0.6))
+    seen = [[replace(candidate(chance), inliers=99)] for chance in (0.01, 0.6)]
+    unseen = [[candidate(0.99)], [candidate(0.99)]]
+    found = _compared(model, rejector, Int8("", {}, 1.0, 2, 1, doubt=0.3), seen, unseen)
+    assert (found.agreement, found.in_doubt) == (1.0, 0.5)
+
+
+@pytest.mark.skipif(not choosing.is_installed("openvino"), reason="OpenVINO is not installed")
+def test_what_was_looked_at_with_other_thresholds_is_looked_at_again(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "pictures").mkdir()
+    cv2.imwrite(str(tmp_path / "pictures" / "a.png"), rng.integers(0, 256, (64, 96, 3), np.uint8))
+    model = replace(tiny_model(seed=3), digest="d" * 64)
+    tensors = observable(as_onnx(model.network, "dense", cut="box", keep=False))[1]
+    int8 = Int8(network_digest(model.network), {"dense": (0.05,) * len(tensors)}, 1.0, 500, 100, doubt=0.5)
+    settings = [f"classifier.{one}" for one in ("precision=int8", "runtime=openvino", "device=cpu", "threads=1")]
+    counts = []
+    for least in ("0.5", "0.6", "0.6"):
+        config = load_config(RunConfig, None, [*settings, f"rejector.max_softmax={least}"])
+        looker = Looker(replace(model, int8=int8), config, tmp_path / "cache")
+        assert len(list(looker.look(find_unknown(tmp_path / "pictures")))) == 1
+        counts.append(looker.looks)
+    assert counts == [1, 1, 0]
 
 
 @pytest.mark.skipif(not choosing.is_installed("openvino"), reason="OpenVINO is not installed")

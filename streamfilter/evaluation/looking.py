@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from streamfilter.classifier import make_doubting, with_witness
+from streamfilter.classifier import DoubtingClassifier, make_doubting, with_witness
 from streamfilter.config import RunConfig
 from streamfilter.console import Console
 from streamfilter.errors import DatasetError
@@ -49,9 +49,11 @@ class Looker:
         self.looks = 0
         self._batch = lowered.batch
         settings = lowered.model_dump_json(exclude={"batch", "threads", "device"})
-        identity = (
-            f"{model.digest} {settings} {perturbs} {config.rejector.geometry} {dense.runtime.name} {code_digest()}"
+        # Whoever doubts looks again at what lies near the thresholds.
+        judged = (
+            config.rejector.model_dump_json() if isinstance(dense, DoubtingClassifier) else config.rejector.geometry
         )
+        identity = f"{model.digest} {settings} {perturbs} {judged} {dense.runtime.name} {code_digest()}"
         self._cache = CandidateCache(folder, identity, model.all_labels)
 
     def look(

@@ -12,7 +12,7 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
-from streamfilter.classifier import DenseClassifier, make_classifier
+from streamfilter.classifier import DenseClassifier, make_classifier, with_witness
 from streamfilter.classifier.doubting import Doubt
 from streamfilter.classifier.runtimes import Choice, Runtime, choose_runtime
 from streamfilter.classifier.runtimes.conversion import as_onnx
@@ -117,14 +117,16 @@ def _guarded(scales: Scales, *, last: int, first: int = 3) -> Scales:
 
 
 def _found(model: Model, config: ClassifierConfig, paths: Sequence[Path]) -> Found:
-    classifier = make_classifier(model, config)
+    """As a run finds them, geometric witness included."""
+    classifier = with_witness(make_classifier(model, config), model, RejectorConfig())
     return [classifier.classify([_read(path, classifier.analysis_size)])[0] for path in paths]
 
 
 def _compared(model: Model, rejector: Rejector, int8: Int8, quick: Found, sure: Found) -> Int8:
     """With what int8 was measured to do: `quick`, beside `sure` in float32."""
     doubt = Doubt(model, rejector, int8.doubt)
-    again = [doubt.about(own) for own in quick]
+    unwitnessed = ([replace(one, inliers=None) for one in own] for own in quick)  # a run doubts before it asks
+    again = [doubt.about(own) for own in unwitnessed]
     same = [
         is_doubtful or _decided(rejector, own) == _decided(rejector, other)
         for is_doubtful, own, other in zip(again, quick, sure, strict=True)

@@ -16,7 +16,8 @@ from tiny import EMBEDDING, tiny_model
 
 from streamfilter.classifier import DenseClassifier
 from streamfilter.classifier.boxes import cut_region, moved
-from streamfilter.classifier.coarse import placed
+from streamfilter.classifier.closer import Seen
+from streamfilter.classifier.coarse import Glance, placed
 from streamfilter.classifier.proposals import MOST_FITTED, Proposer
 from streamfilter.classifier.regions import LEAST_OVERLAP, RegionHead, pixels_of, region_grids
 from streamfilter.classifier.runtimes import Choice
@@ -234,6 +235,8 @@ def test_features_of_places_stay_with_them_whatever_size_they_were_found_at() ->
 
 IN_A_CORNER = 9
 """The brightness of pictures that show a mark in their upper left corner."""
+FILLING = 11
+"""The brightness of pictures that a mark fills."""
 
 
 class _Sized:
@@ -242,7 +245,7 @@ class _Sized:
     name = "told"
 
     def __init__(self, bright: int) -> None:
-        self.bright, self.sizes = bright, list[tuple[int, int]]()
+        self.bright, self.sizes, self.cuts = bright, list[tuple[int, int]](), 0
 
     @property
     def heights(self) -> list[int]:
@@ -256,17 +259,23 @@ class _Sized:
                 show(output, 0, slice(2, 6), slice(3, 9))
             if picture[0, 0, 0] == IN_A_CORNER:
                 show(output, 0, slice(0, 2), slice(0, 3))
+            if picture[0, 0, 0] == FILLING and len(picture) <= 256:
+                show(output, 0, slice(3, 13), slice(4, 20))
         return outputs
 
     def close(self, cuts: Sequence[Sequence[Pixels]]) -> list[NDArray[np.float32]]:
+        self.cuts += sum(map(len, cuts))
         return [np.zeros((len(own), 512), np.float32) for own in cuts]
 
 
-def looking_first(*enrolled: Enrolled, **settings: bool) -> tuple[DenseClassifier, _Sized]:
+def looking_first(
+    *enrolled: Enrolled, regions: Regions | None = None, **settings: bool
+) -> tuple[DenseClassifier, _Sized]:
     """A classifier that can look at half the size first, and what runs its network."""
     runtime = _Sized(bright=7)
     closer = Closer(torch.zeros(3, 512), torch.zeros(3), side=96)
-    model = replace(tiny_model(), regions=saying(0.5, 0, 0, -0.14, -0.14), closer=closer, enrolled=enrolled)
+    regions = regions or saying(0.5, 0, 0, -0.14, -0.14)
+    model = replace(tiny_model(), regions=regions, closer=closer, enrolled=enrolled)
     config = ClassifierConfig(device="cpu", precision="float32", threads=1, **settings)
     return DenseClassifier(model, config, choose_compute("cpu", "float32", threads=1), Choice(runtime, "")), runtime
 
@@ -290,6 +299,45 @@ def test_of_a_picture_only_the_part_is_looked_at_in_full_that_shows_anything() -
     assert runtime.sizes == [(256, 384), (256, 384)], "all of it at half the size, a quarter of it in full"
     assert found
     assert all(one.box.x + one.box.width < 0.5 and one.box.y + one.box.height < 0.5 for one in found)
+
+
+def test_a_mark_that_is_large_at_half_the_size_needs_no_look_in_full() -> None:
+    picture = np.full((512, 768, 3), FILLING, np.uint8)
+    classifier, runtime = looking_first(regions=saying(0.5, 0, 0, 0.9, 0.9))
+    (found,) = classifier.classify([picture])
+    assert runtime.sizes == [(256, 384)]
+    assert found
+
+
+def test_what_a_closer_look_was_taken_at_for_half_the_size_is_not_looked_at_again() -> None:
+    picture = np.full((256, 384, 3), 7, np.uint8)
+    first, runtime = looking_first()
+    (found,) = first.classify([picture])
+    every, plain = looking_first(coarse=False)
+    assert [one.softmax for one in every.classify([picture])[0]] == [one.softmax for one in found]
+    assert runtime.cuts == plain.cuts > 0
+
+
+def test_a_glance_knows_its_own_places_and_puts_what_others_saw_in_their_order() -> None:
+    boxes = np.array([[0.1, 0.1, 0.2, 0.2], [0.5, 0.5, 0.2, 0.2]])
+    own = Seen(np.array([[1.0], [2.0]], np.float32), np.array([[10.0], [20.0]], np.float32))
+    wanted = np.array([[0.3, 0.3, 0.1, 0.1], boxes[1], [0.4, 0.1, 0.1, 0.1], boxes[0]])
+    glance = Glance(None, boxes, own)
+    rows = glance.rows(wanted)
+    assert rows.tolist() == [-1, 1, -1, 0]
+    others = Seen(np.array([[3.0], [4.0]], np.float32), np.array([[30.0], [40.0]], np.float32))
+    assert glance.completed(rows, others).logits.ravel().tolist() == [30.0, 20.0, 40.0, 10.0]
+    assert glance.completed(np.array([1], np.intp), None).features.tolist() == [[2.0]]
+    assert Glance(None).completed(np.array([-1, -1], np.intp), others).logits.ravel().tolist() == [30.0, 40.0]
+
+
+def test_places_of_which_little_fits_are_none() -> None:
+    network = tiny_model().network
+    output = empty_output(16, 24)
+    show(output, 0, slice(4, 8), slice(4, 10))
+    for overlap, is_one in ((0.9, True), (0.1, False)):
+        proposer = Proposer(network, ClassifierConfig(), floor=0.5, places=True, regions=saying(overlap, 0, 0, 0, 0))
+        assert bool(len(proposer.propose(output).boxes)) == is_one
 
 
 def test_a_part_stands_in_the_whole_where_it_was_cut_out_and_elsewhere_is_nothing() -> None:

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from streamfilter.classifier.closer import CloserLook, Seen
-from streamfilter.classifier.coarse import CoarsePass, placed
+from streamfilter.classifier.coarse import CoarsePass, Glance, placed, whole_of
 from streamfilter.classifier.enrolled import EnrolledFinder, Find
 from streamfilter.classifier.perturb import perturbed_logits
-from streamfilter.classifier.proposals import MOST_WINDOWS, Proposals, Proposer, fit_size, halved
+from streamfilter.classifier.proposals import MOST_WINDOWS, Proposals, Proposer, Reading, fit_size, halved
 from streamfilter.classifier.runtimes import Choice, choose_runtime
 from streamfilter.classifier.runtimes.turns import Turns
 from streamfilter.classifier.runtimes.with_torch import as_batch
@@ -22,7 +22,6 @@ from streamfilter.classifier.sizes import by_size
 from streamfilter.classifier.suppress import suppress
 from streamfilter.classifier.windows import window_grid
 from streamfilter.config import ClassifierConfig
-from streamfilter.gate import Region
 from streamfilter.model import Model
 from streamfilter.model.device import Compute, choose_compute
 from streamfilter.model.network import DenseOutput
@@ -63,10 +62,14 @@ class DenseClassifier:
         self._closer = CloserLook(model.closer, self.runtime) if model.closer and config.closer else None
         self._proposer = self._make_proposer(model.regions)
         self._overview = config.overview and self._proposer.fits
-        # What it says is about the labels that the network was taught.
-        worth_asking = config.coarse and self._overview and not model.enrolled
+        # What it says is about the labels that the network was taught, and ODIN reads windows of the full size.
+        worth_asking = config.coarse and self._overview and not model.enrolled and not perturbs
         parts = compute.device.type == "cpu"  # elsewhere only pictures of one size pass together
-        self._coarse = CoarsePass(self._network, config, parts=parts) if worth_asking else None
+        self._coarse = (
+            CoarsePass(self._proposer, self._closer, config, temperature=self._temperature, parts=parts)
+            if worth_asking and self._closer is not None
+            else None
+        )
         self._means = model.statistics.means.double().numpy()
         self._whitening = model.statistics.whitening.double().numpy()
         self._quantiles = model.statistics.quantiles.double().numpy()
@@ -93,38 +96,41 @@ class DenseClassifier:
             return self._classify(pictures) if self._compute.device.type == "cpu" else by_size(pictures, self._classify)
 
     def _classify(self, pictures: Sequence[Pixels]) -> list[list[Candidate]]:
-        smaller = self.runtime.dense([halved(picture) for picture in pictures]) if self._overview else []
-        regions = self._worth(pictures, smaller)
-        chosen = [number for number, region in enumerate(regions) if region is not None]
-        if not chosen:
-            return [[] for _ in pictures]
-        found = self._look_at(
-            [pictures[n] for n in chosen],
-            [region for region in regions if region is not None],
-            [smaller[n] for n in chosen] if self._overview else [],
-        )
-        told = dict(zip(chosen, found, strict=True))
-        return [told.get(number, []) for number in range(len(pictures))]
+        half = self.runtime.dense([halved(picture) for picture in pictures]) if self._overview and pictures else []
+        smaller = [self._proposer.read(output) for output in half]
+        glances = self._glance(pictures, smaller)
+        outputs = self._in_full(pictures, glances)
+        proposals = self._looked_closer(self._proposed(outputs, smaller), pictures, glances)
+        found = [self._taught(*one) for one in zip(proposals, pictures, strict=True)]
+        return [self._with_enrolled(*one) for one in zip(found, outputs, pictures, strict=True)]
 
-    def _worth(self, pictures: Sequence[Pixels], smaller: Sequence[DenseOutput]) -> list[Region | None]:
+    def _glance(self, pictures: Sequence[Pixels], smaller: Sequence[Reading]) -> list[Glance]:
         """What is looked at in full of each picture."""
         if self._coarse is None:
-            return [Region.whole(picture.shape[1], picture.shape[0]) for picture in pictures]
-        return [self._coarse.worth(*one) for one in zip(pictures, smaller, strict=True)]
+            return [Glance(whole_of(picture)) for picture in pictures]
+        return self._coarse.glance(pictures, smaller)
 
-    def _look_at(
-        self, pictures: Sequence[Pixels], regions: Sequence[Region], smaller: Sequence[DenseOutput]
-    ) -> list[list[Candidate]]:
-        parts = self.runtime.dense([region.cut(picture) for region, picture in zip(regions, pictures, strict=True)])
+    def _in_full(self, pictures: Sequence[Pixels], glances: Sequence[Glance]) -> list[DenseOutput | None]:
+        """The dense pass of each picture, or of the part that is worth it; None: nothing of it is."""
+        asked = {number: glance.region for number, glance in enumerate(glances) if glance.region is not None}
+        if not asked:
+            return [None] * len(pictures)
+        parts = self.runtime.dense([region.cut(pictures[number]) for number, region in asked.items()])
         labels = self._network.shape.labels
-        outputs = [placed(part, region, labels=labels) for part, region in zip(parts, regions, strict=True)]
-        sizes = zip(outputs, smaller, strict=True) if self._overview else zip(outputs, strict=True)
-        proposals = self._looked_closer([self._proposer.propose(*own) for own in sizes], pictures)
-        return [self._read(*one) for one in zip(outputs, proposals, pictures, strict=True)]
+        told = {
+            number: placed(part, region, labels=labels)
+            for (number, region), part in zip(asked.items(), parts, strict=True)
+        }
+        return [told.get(number) for number in range(len(pictures))]
 
-    def _read(self, output: DenseOutput, proposals: Proposals, picture: Pixels) -> list[Candidate]:
-        found = self._taught(proposals, picture)
-        if self._finder is None:
+    def _proposed(self, outputs: Sequence[DenseOutput | None], smaller: Sequence[Reading]) -> list[Proposals]:
+        if not self._overview:
+            return [self._proposer.propose(output) for output in outputs if output is not None]
+        full = [[] if output is None else [self._proposer.read(output)] for output in outputs]
+        return [self._proposer.fit([*own, half]) for own, half in zip(full, smaller, strict=True)]
+
+    def _with_enrolled(self, found: list[Candidate], output: DenseOutput | None, picture: Pixels) -> list[Candidate]:
+        if self._finder is None or output is None:
             return found
         windows = window_grid(output.logits.shape[2], output.logits.shape[3])
         finds = self._finder.find(output.embedding[0], windows, most_windows=MOST_WINDOWS)
@@ -144,18 +150,24 @@ class DenseClassifier:
             for i, box in enumerate(proposals.boxes)
         ]
 
-    def _looked_closer(self, proposals: list[Proposals], pictures: Sequence[Pixels]) -> list[Proposals]:
+    def _looked_closer(
+        self, proposals: list[Proposals], pictures: Sequence[Pixels], glances: Sequence[Glance]
+    ) -> list[Proposals]:
         """The proposals of each picture that stay, likeliest first, where a closer look may change what they are."""
-        some = [number for number, one in enumerate(proposals) if len(one.windows)]
-        if self._closer is None or not some:
+        if self._closer is None:
             return proposals
+        rows = [glance.rows(own.boxes) for glance, own in zip(glances, proposals, strict=True)]
+        fresh = {number: np.flatnonzero(own < 0) for number, own in enumerate(rows) if (own < 0).any()}
         looked = self._closer.look(
-            [proposals[number].features.logits for number in some],
-            [pictures[number] for number in some],
-            [proposals[number].boxes for number in some],
+            [proposals[number].features.logits[new] for number, new in fresh.items()],
+            [pictures[number] for number in fresh],
+            [proposals[number].boxes[new] for number, new in fresh.items()],
         )
-        told = dict(zip(some, looked, strict=True))
-        return [self._kept(one, told[n]) if n in told else one for n, one in enumerate(proposals)]
+        told = dict(zip(fresh, looked, strict=True))
+        return [
+            self._kept(own, glances[n].completed(rows[n], told.get(n))) if len(own.boxes) else own
+            for n, own in enumerate(proposals)
+        ]
 
     def _kept(self, proposals: Proposals, seen: Seen) -> Proposals:
         """What is still likely by the closer look, likeliest first."""

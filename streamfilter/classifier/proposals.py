@@ -33,6 +33,8 @@ MOST_FITTED = 8
 """The same where a region head fits them to what is there: fewer do."""
 MOST_REGIONS, SAME_REGION_IOU = 150, 0.7
 """Windows that the region head reads, and how much two of them may overlap."""
+LEAST_SCORE = 0.3
+"""Where the head says that less than this share of a window at the floor is a mark, it is no place."""
 _SLACK = 1e-3
 """More than rounding takes from the difference of two logits."""
 SAME_PLACE_IOU = 0.5
@@ -77,6 +79,15 @@ class _Likely:
     scores: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What a region head reads in one dense pass, `output`: boxes `(n, 4)` and how likely each fits a label, `(n,)`."""
+
+    output: DenseOutput
+    boxes: NDArray[np.float64]
+    scores: NDArray[np.float64]
+
+
 class Proposer:
     """What a network's dense pass proposes. `floor`: least probability, at `temperature`, of a window.
 
@@ -111,7 +122,7 @@ class Proposer:
         large there is seen whole here.
         """
         if self._places and self._head is not None:
-            return self._fitted((output, *smaller), self._head)
+            return self.fit([self.read(one) for one in (output, *smaller)])
         likely = self._likely(output)
         if not self._places:
             labels = likely.logits[:, :-1].argmax(axis=1)
@@ -120,10 +131,6 @@ class Proposer:
             return self._voted(output, likely, labels, kept)
         kept = distinct(likely.boxes, likely.scores, iou=SAME_PLACE_IOU, most=MOST_PLACES)
         return self._voted(output, likely, np.zeros(len(likely.boxes), np.int64), kept)
-
-    def possible(self, output: DenseOutput) -> NDArray[np.int64]:
-        """The windows `(n, 4)` of a picture that could be a label, likeliest first."""
-        return self._likely(output).windows
 
     def regions(self, output: DenseOutput) -> NDArray[np.float64]:
         """The windows of a picture that a region head reads, as boxes `(n, 4)`."""
@@ -152,23 +159,30 @@ class Proposer:
             self.features(output, windows, likely.logits[kept]),
         )
 
-    def _fitted(self, outputs: Sequence[DenseOutput], head: RegionHead) -> Proposals:
-        """Places that fit what is there, and are likeliest to overlap a mark that is likely a label."""
-        boxes, scores = zip(*(self._read(output, head) for output in outputs), strict=True)
-        places = np.concatenate(boxes)
-        kept = distinct(places, np.concatenate(scores), iou=SAME_PLACE_IOU, most=MOST_FITTED)
-        size = np.repeat(np.arange(len(outputs)), [len(own) for own in boxes])[kept]
-        windows = windows_at(places[kept], *outputs[0].logits.shape[2:])
-        return Proposals(windows, places[kept], self._features_at(outputs, size, places[kept]))
-
-    def _read(self, output: DenseOutput, head: RegionHead) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Boxes `(n, 4)` by the region head, and their scores `(n,)`."""
+    def read(self, output: DenseOutput) -> Reading:
+        """What the region head reads in a dense pass; there is one (`fits`)."""
+        assert self._head is not None
         likely = self._likely(output)
         read = _apart(likely)
         if not read:
-            return np.zeros((0, 4)), np.zeros(0)
-        boxes, overlap = head.read(output.embedding, likely.boxes[read])
-        return boxes, likely.scores[read] * overlap
+            return Reading(output, np.zeros((0, 4)), np.zeros(0))
+        boxes, overlap = self._head.read(output.embedding, likely.boxes[read])
+        scores = likely.scores[read] * overlap
+        enough = scores >= LEAST_SCORE * self._floor
+        return Reading(output, boxes[enough], scores[enough])
+
+    def fit(self, readings: Sequence[Reading]) -> Proposals:
+        """Places that fit what is there, and are likeliest to overlap a mark that is likely a label.
+
+        `readings`: of the same picture at several sizes, the largest first.
+        """
+        places = np.concatenate([reading.boxes for reading in readings])
+        scores = np.concatenate([reading.scores for reading in readings])
+        kept = distinct(places, scores, iou=SAME_PLACE_IOU, most=MOST_FITTED)
+        size = np.repeat(np.arange(len(readings)), [len(reading.boxes) for reading in readings])[kept]
+        outputs = [reading.output for reading in readings]
+        windows = windows_at(places[kept], *outputs[0].logits.shape[2:])
+        return Proposals(windows, places[kept], self._features_at(outputs, size, places[kept]))
 
     def _features_at(
         self, outputs: Sequence[DenseOutput], size: NDArray[np.int64], boxes: NDArray[np.float64]

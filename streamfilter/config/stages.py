@@ -88,11 +88,14 @@ class ClassifierConfig(Section):
     )
     coarse: bool = Field(
         True,
-        description="Look in full only at the part that shows anything at half the size. Not with enrolled labels.",
+        description="Look in full only at the part that shows anything small at half the size. Not with enrolled "
+        "labels, nor where the score is ODIN.",
         json_schema_extra=SAVES,
     )
     coarse_floor: Share = Field(
-        0.1, description="Windows at half the size that are likelier something than this are worth the full look."
+        0.05,
+        description="Small places at half the size that a closer look finds likelier something than this are worth the "
+        "full look.",
     )
 
 

@@ -54,7 +54,7 @@ class Asker:
         while wanted := inquiry.wanted():
             self._answer(inquiry, wanted)
         edges = inquiry.edges() if self._config.sampler.edges else {}
-        while sought := [edge for edge in edges.values() if edge.middle is not None]:
+        while sought := [edge for edge in edges.values() if self._narrowed(edge)]:
             self._halve(sought)
         self._last = inquiry.answers[stretch.runs[-1][-1]] if stretch.runs else None
         yield from inquiry.told(edges)
@@ -86,36 +86,59 @@ class Asker:
             seen = asked[before] if before in asked else inquiry.answers[before].seen
             assert seen is not None
             stale = stale_tiles(seen, thumbnail, time_s, self._config.gate)
-            region = self._region(look, stale) if stale.any() else None
+            region = self._region(look, stale)
             if region is not None:
                 return _Question(number, seen.after(region, thumbnail, time_s), region, stale, before)
         return _Question(number, Seen.whole(thumbnail, time_s))
 
     def _region(self, look: Look, stale: NDArray[np.bool_]) -> Region | None:
+        """The part of its picture that holds these tiles; None: there are none, or it is not worth its seams."""
         picture = look.frame.picture
-        return region_of(stale, *self._classifier.analysis_size(picture.width, picture.height))
+        size = self._classifier.analysis_size(picture.width, picture.height)
+        return region_of(stale, *size) if stale.any() else None
 
     def _answered(self, inquiry: Inquiry, question: _Question, picture: Pixels, found: tuple[Candidate, ...]) -> Answer:
         seen, time_s = question.seen, inquiry.stretch.look(question.number).frame.time_s
         if question.region is not None and question.stale is not None:
-            before = inquiry.answers[question.before]
-            matter = before.matter(self._config.smoother)
-            both = merged(before.candidates, found, question.region, question.stale, matter=matter)
-            (found,) = [both] if both is not None else map(tuple, self._classifier.classify([picture]))
+            found = self._merged(inquiry.answers[question.before], found, question.region, question.stale, picture)
         return Answer(time_s, found, self._rejector.judge(found), seen)
+
+    def _merged(
+        self, before: Answer, found: Sequence[Candidate], region: Region, stale: NDArray[np.bool_], picture: Pixels
+    ) -> tuple[Candidate, ...]:
+        """What a picture shows of which the network saw a region; where that will not do, it sees all of it."""
+        both = merged(before.candidates, found, region, stale, matter=before.matter(self._config.smoother))
+        return both if both is not None else tuple(self._classifier.classify([picture])[0])
+
+    def _narrowed(self, edge: Edge) -> bool:
+        """Whether there is a frame left to ask about: those that still show the picture before it are not asked."""
+        while (stale := self._stale(edge)) is not None and not stale.any():
+            edge.take(edge.before.candidates, edge.before.sightings)
+        return edge.middle is not None
+
+    def _stale(self, edge: Edge) -> NDArray[np.bool_] | None:
+        """The tiles of its middle that have changed since the look before it; None where that is not known."""
+        middle, seen = edge.middle, edge.before.seen
+        if middle is None or seen is None or not self._config.gate.tiles:
+            return None
+        return stale_tiles(seen, thumbnail_of(middle), middle.frame.time_s, self._config.gate)
 
     def _halve(self, edges: Sequence[Edge]) -> None:
         """One step nearer to each of these edges."""
         for some in batched(edges, self._batch):
-            found = self._classifier.classify(
-                [
-                    at_analysis_size(look.frame.picture, self._classifier)
-                    for edge in some
-                    if (look := edge.middle) is not None
-                ]
-            )
-            for edge, candidates in zip(some, map(tuple, found), strict=True):
+            asked = [self._part(edge) for edge in some]
+            found = self._classifier.classify([r.cut(p) if r is not None else p for p, r, _ in asked])
+            for edge, (picture, region, stale), candidates in zip(some, asked, map(tuple, found), strict=True):
+                if region is not None and stale is not None:
+                    candidates = self._merged(edge.before, candidates, region, stale, picture)
                 edge.take(candidates, self._rejector.judge(candidates))
+
+    def _part(self, edge: Edge) -> tuple[Pixels, Region | None, NDArray[np.bool_] | None]:
+        """The picture in its middle, and the region of it that holds what has changed since the look before it."""
+        middle, stale = edge.middle, self._stale(edge)
+        assert middle is not None
+        region = self._region(middle, stale) if stale is not None else None
+        return at_analysis_size(middle.frame.picture, self._classifier), region, stale
 
 
 def take_picture(stretch: Stretch, number: int, classifier: Classifier) -> Pixels:

@@ -10,9 +10,9 @@ Items keep their order from end to end, and an error of the source travels in th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Generic, TypeVar
 
@@ -21,6 +21,7 @@ from streamfilter.buffering import StalledError, batched, prefetch
 from streamfilter.config import RunConfig, SourceLimits
 from streamfilter.errors import SourceError
 from streamfilter.gate import make_gate
+from streamfilter.keeping import Keeper
 from streamfilter.sampler import Pace, Stretch, Told, make_sampler, stretches
 from streamfilter.source.patience import Patience, hangs, patiently
 from streamfilter.stages import Classifier, Rejector, Source, at_analysis_size
@@ -213,9 +214,9 @@ class _Feed:
     def stretches(self) -> Iterator[Stretch]:
         """The same in stretches; the pictures of the looks that are due are ready."""
         pace = Pace(self._config.sampler.stride_s, self._config.sampler.longest_s)
-        keep = self._kept if self._config.sampler.edges else None
+        looks = Keeper(self._classifier).keep(self._looks(passed=self._config.sampler.edges))
         try:
-            for stretch in stretches(self._looks(keep=keep), pace, threshold=self._config.gate.threshold):
+            for stretch in stretches(looks, pace, threshold=self._config.gate.threshold):
                 if stretch.until >= self._known:
                     stretch.pictures = {
                         n: at_analysis_size(stretch.look(n).frame.picture, self._classifier)
@@ -225,13 +226,8 @@ class _Feed:
         except SourceError as error:
             self.error = error.with_traceback(None)  # or it holds the pictures on its way as long as the run lasts
 
-    def _kept(self, frame: Frame) -> Frame:
-        """A frame that the network may be asked about later."""
-        picture = frame.picture
-        return replace(frame, picture=picture.kept(*self._classifier.analysis_size(picture.width, picture.height)))
-
-    def _looks(self, *, keep: Callable[[Frame], Frame] | None = None) -> Iterator[Look | Gap]:
-        sampler, gate = make_sampler(self._config.sampler, keep=keep), make_gate(self._config.gate)
+    def _looks(self, *, passed: bool = False) -> Iterator[Look | Gap]:
+        sampler, gate = make_sampler(self._config.sampler, passed=passed), make_gate(self._config.gate)
         return gate.pass_through(sampler.looks(self._watched()))
 
     def _watched(self) -> Iterator[Frame | Gap]:

@@ -37,8 +37,11 @@ class Picture(Protocol):
     def luma(self, width: int, height: int) -> Pixels:
         """The displayed picture's brightness, `(height, width)` uint8."""
 
-    def kept(self, width: int, height: int) -> Picture:
-        """The same picture for `rgb` at this size later: smaller where that saves memory, else itself."""
+    def kept(self, width: int, height: int, like: Picture | None = None) -> Picture:
+        """The same picture for `rgb` at this size later: smaller where that saves memory, else itself.
+
+        `like`: one that was kept for this size before; what both show alike may be kept once.
+        """
 
     @property
     def nbytes(self) -> int:

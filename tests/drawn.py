@@ -7,7 +7,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from streamfilter.types import Frame, Pixels
+from streamfilter.types import Frame, Picture, Pixels
 
 TIME_BASE = Fraction(1, 90_000)
 
@@ -30,7 +30,7 @@ class DrawnPicture:
     def nbytes(self) -> int:
         return self._pixels.nbytes
 
-    def kept(self, width: int, height: int) -> DrawnPicture:
+    def kept(self, width: int, height: int, like: Picture | None = None) -> DrawnPicture:
         return self
 
 

@@ -204,6 +204,15 @@ def test_few_looks_are_asked_and_edges_are_found_to_the_frame(clip: Path, tmp_pa
     assert max(abs(e[1] - s[0]) for e, s in zip(plain.events, shown, strict=True)) > 0.041
 
 
+def test_frames_that_still_show_the_picture_before_an_edge_are_not_asked(tmp_path: Path) -> None:
+    still = color_clip(tmp_path / "still.mp4", [(4.2, 9.0, RED)], seconds=12, rate_hz=25)
+    parts = Watched(still, tmp_path / "parts.jsonl")
+    whole = Watched(still, tmp_path / "whole.jsonl", gate={"tiles": False})
+    assert parts.events == whole.events
+    assert parts.events[0][1:] == pytest.approx((4.2, 9.0), abs=0.041)
+    assert parts.asked < whole.asked
+
+
 def test_without_edges_appearances_begin_and_end_between_two_looks(clip: Path, tmp_path: Path) -> None:
     plain = Watched(clip, tmp_path / "plain.jsonl", sampler={"adaptive": False})
     assert Watched(clip, tmp_path / "few.jsonl", sampler={"edges": False}).events == plain.events

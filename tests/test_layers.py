@@ -45,6 +45,7 @@ LAYERS = {
     "clips": 2,
     "console": 2,
     "asking": 3,
+    "keeping": 3,
     "observing": 3,
     "resume": 3,
     "pipeline": 3,

@@ -98,9 +98,10 @@ class _TimedSource:
 class _TimedPicture(Timed):
     """A picture (`types.Picture`) that is timed when it is converted, also later when it was kept."""
 
-    def kept(self, width: int, height: int) -> Picture:
+    def kept(self, width: int, height: int, like: Picture | None = None) -> Picture:
         """See `types.Picture`."""
-        kept = self._watch.timed("scale", self._subject.kept)(width, height)
+        other = like._subject if isinstance(like, _TimedPicture) else like
+        kept = self._watch.timed("scale", self._subject.kept)(width, height, other)
         timed: Picture = _timed_picture(kept, self._watch)
         return timed
 

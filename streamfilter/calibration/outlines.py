@@ -67,7 +67,7 @@ class _Gone:
     def luma(self, width: int, height: int) -> Pixels:
         raise RuntimeError("the picture was not kept")
 
-    def kept(self, width: int, height: int) -> Picture:
+    def kept(self, width: int, height: int, like: Picture | None = None) -> Picture:
         return self
 
 

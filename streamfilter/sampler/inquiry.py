@@ -31,12 +31,15 @@ class Told:
 
 
 class Edge:
-    """The frames between two looks that differ, halved until it is known between which two of them that happened."""
+    """The frames between two looks that differ, halved until it is known between which two of them that happened.
+
+    `before`: the answer at the first of the two.
+    """
 
     def __init__(self, before: Answer, after: Answer, look: Look, config: SmootherConfig) -> None:
         self._config = config
         self._frames = look.passed
-        self._before, self._after = before, after
+        self.before, self._after = before, after
         self._from, self._until = -1, len(look.passed)
         self._found: dict[int, tuple[Candidate, ...]] = {}
 
@@ -49,7 +52,7 @@ class Edge:
         """The network's answer at the middle."""
         number, answer = self._number, Answer(self._frames[self._number].time_s, candidates, sightings)
         self._found[number] = candidates
-        if agree(self._before, answer, self._config):
+        if agree(self.before, answer, self._config):
             self._from = number
         elif agree(answer, self._after, self._config):
             self._until = number

@@ -80,9 +80,10 @@ class Decoder:
                 counts=counts,
             )
 
-    def keep(self, number: int, keep: tuple[int, int]) -> None:
-        """Keep the picture of a frame for this size only; say what it takes then."""
-        self._pictures[number] = self._pictures[number].kept(*keep)
+    def keep(self, number: int, keep: tuple[int, int], like: int | None) -> None:
+        """Keep the picture of a frame for this size only, `like` that of another; say what it takes then."""
+        other = None if like is None else self._pictures.get(like)
+        self._pictures[number] = self._pictures[number].kept(*keep, other)
         self._speaker.say(nbytes=self._pictures[number].nbytes, counts=asdict(self._source.counts))
 
     def convert(self, number: int, form: str, width: int, height: int) -> None:

@@ -28,7 +28,7 @@ import numpy as np
 from streamfilter.config import SourceConfig
 from streamfilter.errors import SourceError
 from streamfilter.stages import SourceCounts, SourceFacts
-from streamfilter.types import Frame, Gap, Pixels
+from streamfilter.types import Frame, Gap, Picture, Pixels
 
 _MOST_LINE = 1 << 20
 _NONSENSE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
@@ -104,10 +104,12 @@ class IsolatedPicture:
         """The displayed picture's brightness, `(height, width)` uint8."""
         return self._convert("luma", width, height)
 
-    def kept(self, width: int, height: int) -> IsolatedPicture:
-        """The same picture for `rgb` at this size later: smaller where that saves memory, in the decoder's process."""
+    def kept(self, width: int, height: int, like: Picture | None = None) -> IsolatedPicture:
+        """See `types.Picture`; it stays in the decoder's process."""
+        other = like._number if isinstance(like, IsolatedPicture) else None
         with self._decoder.sensible():
-            self.nbytes = int(self._decoder.ask({"number": self._number, "keep": [width, height]})["nbytes"])
+            told = self._decoder.ask({"number": self._number, "keep": [width, height], "like": other})
+            self.nbytes = int(told["nbytes"])
         return self
 
     def _convert(self, form: Literal["rgb", "luma"], width: int, height: int) -> Pixels:

@@ -13,8 +13,9 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
 from streamfilter.errors import SourceError
+from streamfilter.source.difference import Difference, difference, shown
 from streamfilter.source.geometry import UPRIGHT, Orientation, orientation_of
-from streamfilter.types import Pixels
+from streamfilter.types import Picture, Pixels
 
 _SCALING = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 _UNSPECIFIED = 2
@@ -37,17 +38,28 @@ class Converter:
         self._scalers: dict[tuple[str, int, int], VideoReformatter] = {}
 
     def convert(
-        self, frame: VideoFrame, form: Literal["rgb24", "gray"], *, width: int, height: int, lines: int | None = None
+        self,
+        frame: VideoFrame | Difference,
+        form: Literal["rgb24", "gray"],
+        *,
+        width: int,
+        height: int,
+        lines: int | None = None,
     ) -> Pixels:
         """The frame as it was coded, scaled: `(height, width, 3)` or `(height, width)` uint8.
 
         `lines`: the height that it was coded with, where it was shrunk since.
         """
-        # The same guess that players make: high definition without a tag is BT.709, anything smaller BT.601.
-        is_hd = (lines or frame.height) >= _HD_LINES
-        colorspace = Colorspace.ITU709 if frame.colorspace == _UNSPECIFIED and is_hd else None
+        with self._lock, shown(frame) as whole:
+            # The same guess that players make: high definition without a tag is BT.709, anything smaller BT.601.
+            is_hd = (lines or whole.height) >= _HD_LINES
+            colorspace = Colorspace.ITU709 if whole.colorspace == _UNSPECIFIED and is_hd else None
+            return np.asarray(self._scaled(whole, form, width, height, colorspace).to_ndarray(), dtype=np.uint8)
+
+    def difference(self, frame: VideoFrame, base: VideoFrame) -> Difference | None:
+        """See `difference`; while nobody is shown another frame in place of `base`."""
         with self._lock:
-            return np.asarray(self._scaled(frame, form, width, height, colorspace).to_ndarray(), dtype=np.uint8)
+            return difference(frame, base)
 
     def shrunk(self, frame: VideoFrame, *, width: int, height: int) -> VideoFrame:
         """The frame at this size, still in its own colours and format."""
@@ -85,7 +97,7 @@ class DecodedPicture:
 
     def __init__(
         self,
-        frame: VideoFrame,
+        frame: VideoFrame | Difference,
         converter: Converter,
         *,
         width: int,
@@ -96,7 +108,7 @@ class DecodedPicture:
         self._frame = frame
         self._converter = converter
         self._orientation = orientation
-        self._lines = lines or frame.height
+        self._lines = lines or self._base().height
         self.width = width
         self.height = height
 
@@ -111,22 +123,34 @@ class DecodedPicture:
     @property
     def nbytes(self) -> int:
         """What it takes in memory, about, in bytes."""
+        if isinstance(self._frame, Difference):
+            return self._frame.nbytes
         return int(self._frame.width * self._frame.height * _BYTES)
 
-    def kept(self, width: int, height: int) -> DecodedPicture:
-        """The same picture for `rgb` at this size later: smaller where that saves memory, else itself."""
+    def kept(self, width: int, height: int, like: Picture | None = None) -> DecodedPicture:
+        """See `types.Picture`."""
+        if isinstance(self._frame, Difference):
+            return self
         if self._orientation.transposed:
             width, height = height, width
-        if width * height * _WORTH_SHRINKING > self._frame.width * self._frame.height:
+        frame = self._frame
+        if width * height * _WORTH_SHRINKING <= frame.width * frame.height:
+            frame = self._converter.shrunk(frame, width=width, height=height)
+        less = self._converter.difference(frame, like._base()) if isinstance(like, DecodedPicture) else None
+        if less is None and frame is self._frame:
             return self
         return DecodedPicture(
-            self._converter.shrunk(self._frame, width=width, height=height),
+            less or frame,
             self._converter,
             width=self.width,
             height=self.height,
             orientation=self._orientation,
             lines=self._lines,
         )
+
+    def _base(self) -> VideoFrame:
+        """A whole frame that other pictures may lean on."""
+        return self._frame.base if isinstance(self._frame, Difference) else self._frame
 
     def _convert(self, form: Literal["rgb24", "gray"], width: int, height: int) -> Pixels:
         if self._orientation.transposed:
@@ -135,7 +159,7 @@ class DecodedPicture:
         return self._orientation.apply(pixels)
 
     def __repr__(self) -> str:
-        return f"DecodedPicture({self.width}×{self.height}, {self._frame.format.name})"
+        return f"DecodedPicture({self.width}×{self.height}, {self._base().format.name})"
 
 
 def orientation_in(frame: VideoFrame) -> Orientation:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streamfilter.config import SmootherConfig
+from streamfilter.smoother.doubts import Doubt, Doubts
 from streamfilter.smoother.packing import packed, unpacked
 from streamfilter.smoother.place import Place, distinct, in_order, overlaps, pair_up
 from streamfilter.smoother.time import SLACK_S, Clock, Step
@@ -24,6 +25,7 @@ class _State:
     born: int
     ordinals: list[tuple[str, int, int]]
     rejections: dict[str, int]
+    doubts: list[Doubt]
 
 
 class TimeSmoother:
@@ -33,8 +35,10 @@ class TimeSmoother:
     that accepts it again adds the time that the look stands for, a look without it subtracts that; at `onset_s` the
     track is confirmed. From then on sightings of its label with at least `hold_score` keep it, rejected or not, and it
     may be away for `bridge_s`. It is an event once the looks that accept it lead all others by `certain_s`, or at its
-    end when they are the share `steady` of all; what flickers is none. At a cut unconfirmed tracks are dropped, and
-    confirmed ones end unless the first look after it shows them at the same place. Nothing is claimed for a gap.
+    end when they are the share `steady` of all; what flickers is none. Both count what was rejected of its label at its
+    place before it began, in the same shot, where that was for longer than `certain_s` (`Doubts`). At a cut unconfirmed
+    tracks are dropped, and confirmed ones end unless the first look after it shows them at the same place. Nothing is
+    claimed for a gap.
 
     An event's `score` is the mean score of its accepted sightings, weighted by the time their looks stand for: the
     probability that the label is right at a look taken at random. `start_pts` and `end_pts` are of the first and the
@@ -47,6 +51,7 @@ class TimeSmoother:
         self._config = config
         self._clock = Clock(config.max_look_s)
         self._tracks: list[Track] = []
+        self._doubts = Doubts(config.certain_s, config.place_iou)
         self._born = 0
         self._ordinals: Counter[tuple[str, int]] = Counter()
         self._rejections: Counter[str] = Counter()
@@ -59,7 +64,8 @@ class TimeSmoother:
     def state(self) -> Any:
         """All that the smoother remembers, as JSON values."""
         ordinals = [(label, pts, count) for (label, pts), count in self._ordinals.items()]
-        return packed(_State(self._clock, self._tracks, self._born, ordinals, dict(self._rejections)))
+        doubts = self._doubts.places
+        return packed(_State(self._clock, self._tracks, self._born, ordinals, dict(self._rejections), doubts))
 
     def restore(self, state: Any) -> None:
         """Go on from what `state` gave, to the last bit. `ValueError` for anything else."""
@@ -67,15 +73,18 @@ class TimeSmoother:
         self._clock, self._tracks, self._born = known.clock, known.tracks, known.born
         self._ordinals = Counter({(label, pts): count for label, pts, count in known.ordinals})
         self._rejections = Counter(known.rejections)
+        self._doubts.places = known.doubts
 
     def update(self, verdict: Verdict) -> list[Happening]:
         """Take in one look; an opening comes before its event. `ValueError` when its time lies before the last look."""
         step = self._clock.look(verdict)
         self._rejections.update(str(s.rejection) for s in verdict.sightings if s.rejection is not None)
         if step.cuts_s:
+            self._doubts.forget()
             self._drop([t for t in self._tracks if not self._is_confirmed(t)])
         out = self._settle([t for t in self._tracks if self._is_away_too_long(t, step.appeared_s)])
         self._follow(verdict.sightings, step)
+        self._doubts.note(verdict.sightings, step)
         return out + self._settle([t for t in self._tracks if self._is_over(t, step)])
 
     def gap(self, gap: Gap) -> list[Happening]:
@@ -111,7 +120,9 @@ class TimeSmoother:
         for track, sighting in matches:
             track.see(sighting, step, is_alone=is_alone)
         for sighting in newcomers:
-            self._tracks.append(Track.begun(sighting, step, number=self._born, is_alone=is_alone))
+            track = Track.begun(sighting, step, number=self._born, is_alone=is_alone)
+            track.doubt(*self._doubts.about(sighting, step.time_s))
+            self._tracks.append(track)
             self._born += 1
 
     def _match(

@@ -60,7 +60,8 @@ class Track:
     """One label at one place, from its first accepted sighting on: `Track.begun`.
 
     `start_s` is the edge before the first sighting, `absent_s` the edge after the last one while it is not seen; both
-    are final when they are set. `lead_s` is the time of accepting looks less that of all others. What comes after the
+    are final when they are set. `lead_s` is the time of accepting looks less that of all others; it begins below 0, and
+    `doubted` looks count as if they had been its own, where the label was rejected there before. What comes after the
     last sighting is tallied apart, in `since`, and forgotten when the track ends. All fields are plain values, so that
     a checkpoint can hold them.
     """
@@ -79,6 +80,7 @@ class Track:
     is_confirmed: bool = False
     evidence_s: float = 0.0
     lead_s: float = 0.0
+    doubted: float = 0.0
     absent_s: float | None = None
     best_score: float = -1.0
     score_sum: float = 0.0
@@ -110,6 +112,11 @@ class Track:
         )
         track.see(sighting, step, is_alone=is_alone)
         return track
+
+    def doubt(self, looks: float, seconds: float) -> None:
+        """The label was rejected at this place before, at so many looks and for so many seconds too much."""
+        self.doubted += looks
+        self.lead_s -= seconds
 
     def see(self, sighting: Sighting, step: Step, *, is_alone: bool) -> None:
         """The logo was seen at this look; a rejected sighting holds the place but is no evidence."""
@@ -157,8 +164,8 @@ class Track:
 
     @property
     def steadiness(self) -> float:
-        """Share of the looks from the first to the last sighting that accepted the label, 0 to 1."""
-        return self.hits / self.tally.looks
+        """Share of the looks from the first to the last sighting, and of those in doubt, that accepted, 0 to 1."""
+        return self.hits / (self.tally.looks + self.doubted)
 
     @property
     def score(self) -> float:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from fakes import LABELS, color_clip
-from tiny import write_tiny_model
+from tiny import EMBEDDING, tiny_model, write_tiny_model
 from torch import nn
 
-from streamfilter.bench.bench import agreement
+from streamfilter.bench.bench import Asked, agreement, run_bench
 from streamfilter.bench.limits import measure_limits
 from streamfilter.bench.measured import AHEAD, STAGES
 from streamfilter.bench.running import timed_run
 from streamfilter.bench.stopwatch import Stopwatch, Timed
 from streamfilter.cli.main import exit_code
 from streamfilter.config import RunConfig, savings
-from streamfilter.model import load_model
+from streamfilter.model import load_model, save_model
+from streamfilter.model.closer import Closer
+from streamfilter.model.regions import CELLS, OUTPUTS, Regions
 from streamfilter.pipeline import identify, load_network, run
 from streamfilter.sinks import EventLog
 from streamfilter.types import Event
@@ -128,6 +132,18 @@ def test_every_saving_is_switched_off_alone() -> None:
         section, key = switch.split(".")
         changed = config.model_dump() | {section: getattr(config, section).model_dump() | {key: False}}
         assert off.model_dump() == changed
+
+
+def test_a_saving_of_the_classifier_is_measured_without_it(clip: Path, tmp_path: Path) -> None:
+    regions = Regions(torch.zeros(OUTPUTS, EMBEDDING * CELLS**2), torch.tensor([0.5, 0, 0, 0, 0]))
+    closer = Closer(torch.zeros(3, 512), torch.zeros(3), side=96)
+    save_model(replace(tiny_model(), regions=regions, closer=closer), tmp_path / "m.safetensors")
+    # At this floor nothing is worth the full look.
+    classifier = CONFIG.classifier.model_copy(update={"coarse_floor": 1.0, "short_side": 256})
+    config = CONFIG.model_copy(update={"classifier": classifier})
+    found = run_bench(Asked(str(clip), tmp_path / "m.safetensors"), config, say=lambda _: None)
+    (coarse,) = [saving for saving in found.savings if saving.switch == "classifier.coarse"]
+    assert coarse.without.pictures > 2 * found.ran.pictures > 0
 
 
 def test_agreement_is_the_time_f1_of_two_runs() -> None:

@@ -25,3 +25,13 @@ def machine_name() -> str:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
         kind = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), kind)
     return f"{cores()} × {kind}"
+
+
+def leave_cores_to_the_network() -> None:
+    """NumPy multiplies on one thread from now on: OpenBLAS's threads spin for a while after each product.
+
+    Beside a network that has all cores that cost an eighth of a run.
+    """
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(limits=1, user_api="blas")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from streamfilter.config import RunConfig
 from streamfilter.errors import SinkError, SourceError
 from streamfilter.likeness import Leaders, decode_likeness
+from streamfilter.machine import leave_cores_to_the_network
 from streamfilter.observing import Observation, Observed, observing, read_through, verdicts
 from streamfilter.probability import ProbabilityCurve, with_probability
 from streamfilter.resume import CHECKPOINT_S, Begun, Plan, logged_event, make_plan, spacing_s
@@ -71,6 +72,7 @@ def make_network(model: Model, config: RunConfig) -> Network:
     from streamfilter.classifier import make_doubting, with_witness
     from streamfilter.rejector import chosen_score, rejector_of
 
+    leave_cores_to_the_network()
     perturbs = chosen_score(model.thresholds, config.rejector) == "odin"
     rejector = rejector_of(model, config.rejector)
     classifier = make_doubting(model, config.classifier, rejector, perturbs=perturbs)

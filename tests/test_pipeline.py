@@ -11,11 +11,13 @@ from typing import Any
 import jsonschema
 import pytest
 from fakes import LABELS, STRANGER, ColorClassifier, color_clip, color_network, still_clip
+from threadpoolctl import threadpool_info, threadpool_limits
+from tiny import write_tiny_model
 
 from streamfilter import pipeline
 from streamfilter.config import RunConfig, check_config
 from streamfilter.errors import SinkError, SourceError
-from streamfilter.pipeline import Watcher, identify, run
+from streamfilter.pipeline import Watcher, identify, load_network, run
 from streamfilter.sinks import EventLog, load_schema
 from streamfilter.summary import RunSummary
 from streamfilter.types import Event, Frame, Gap
@@ -283,3 +285,11 @@ def _opening(change: Any) -> Any:
         return source
 
     return opened
+
+
+def test_a_network_has_the_cores_for_itself_numpy_multiplies_on_one_thread(tmp_path: Path) -> None:
+    with threadpool_limits(limits=2, user_api="blas"):
+        load_network(write_tiny_model(tmp_path / "m.safetensors"), RunConfig())
+        pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+        assert pools
+        assert {pool["num_threads"] for pool in pools} == {1}

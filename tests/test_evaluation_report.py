@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ import pytest
 from media import shots_clip
 from scipy.stats import entropy
 from sklearn.neighbors import NearestNeighbors
-from tiny import write_tiny_model
+from tiny import EMBEDDING, tiny_model, write_tiny_model
 
 from streamfilter.cli.main import exit_code
 from streamfilter.evaluation.bootstrap import Estimate
@@ -27,7 +28,10 @@ from streamfilter.evaluation.page.charts import map_of_features
 from streamfilter.evaluation.page.gallery import thumbnail
 from streamfilter.evaluation.page.svg import Frame, ticks
 from streamfilter.evaluation.samples import NOTHING
-from streamfilter.types import Box
+from streamfilter.model import save_model
+from streamfilter.model.scores import head_of
+from streamfilter.rejector.scores import Fitting, fit_scores
+from streamfilter.types import Box, Features
 
 Evaluate = Callable[..., int]
 
@@ -117,6 +121,20 @@ def test_one_command_measures_pictures_clips_scores_and_treatments_and_writes_on
     assert all(reference.startswith("data:image/jpeg;base64,") for reference in page.refers)
     assert "The worst mistakes" in page.headings
     assert "Video" in page.headings
+
+
+def test_a_models_own_scores_are_compared_and_odin_which_needs_no_fit(
+    evaluate: Evaluate, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(1)
+    known = Features(*(rng.random((20, size)).astype(np.float32) for size in (3, EMBEDDING)), np.full(20, 4.0))
+    model = tiny_model()
+    fitting = Fitting(known, np.arange(20) % 2, head_of(model.network), temperature=1.0, held=known)
+    thresholds = replace(model.thresholds, scores={"knn": 0.5})
+    fitted = replace(model, thresholds=thresholds, scores=fit_scores(fitting, ["knn"]))
+    save_model(fitted, data / "tiny.safetensors")
+    assert evaluate("--shifts", "0", "--compare") == 0
+    assert set(json.loads(capsys.readouterr().out)["scores"]) == {"knn", "odin"}
 
 
 def test_stdout_gets_the_numbers_and_nothing_is_overwritten(

@@ -117,9 +117,9 @@ def look_at(subjects: Subjects, looker: Looker, console: Console) -> list[Looked
 def every_score(
     task: Task, model: Model, looker: Looker, subjects: Subjects, console: Console
 ) -> Mapping[str, ScoreFunction]:
-    """The scores to compare: fitted to `task.fit`, or those that the model carries."""
+    """The scores to compare: fitted to `task.fit`, or those that the model carries, and ODIN, which needs no fit."""
     if task.fit is None:
-        return model.scores
+        return {**model.scores, Odin.name: Odin()}
     digests = {picture.digest for picture in subjects.pictures}
     return fitted_scores(model, looker, task.fit, task.fit_negatives, without=digests, console=console)
 

@@ -21,6 +21,10 @@ class Keeper:
         self._looked: Picture | None = None
         self._passed: Picture | None = None
 
+    def shrunk(self, frame: Frame) -> Frame:
+        """A frame between two looks, as soon as it is there: with few looks a second there are many of them."""
+        return replace(frame, picture=frame.picture.kept(*self._size(frame.picture)))
+
     def keep(self, looks: Iterable[Look | Gap]) -> Iterator[Look | Gap]:
         """The same looks. A still one has the picture that it still shows; nothing happened between the two."""
         for look in looks:
@@ -35,8 +39,9 @@ class Keeper:
         return replace(look, frame=replace(look.frame, picture=self._looked), passed=passed)
 
     def _between(self, frame: Frame) -> Frame:
-        """Such a frame is never looked at but by the network."""
-        picture = frame.picture
-        size = self._classifier.analysis_size(picture.width, picture.height)
-        self._passed = picture.kept(*size, self._passed)
+        self._passed = frame.picture.kept(*self._size(frame.picture), self._passed)
         return replace(frame, picture=self._passed)
+
+    def _size(self, picture: Picture) -> tuple[int, int]:
+        """At which the network sees it, should it be asked: nobody else looks at such a frame."""
+        return self._classifier.analysis_size(picture.width, picture.height)

@@ -10,7 +10,7 @@ Items keep their order from end to end, and an error of the source travels in th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -214,7 +214,8 @@ class _Feed:
     def stretches(self) -> Iterator[Stretch]:
         """The same in stretches; the pictures of the looks that are due are ready."""
         pace = Pace(self._config.sampler.stride_s, self._config.sampler.longest_s)
-        looks = Keeper(self._classifier).keep(self._looks(passed=self._config.sampler.edges))
+        keeper = Keeper(self._classifier)
+        looks = keeper.keep(self._looks(keep=keeper.shrunk if self._config.sampler.edges else None))
         try:
             for stretch in stretches(looks, pace, threshold=self._config.gate.threshold):
                 if stretch.until >= self._known:
@@ -226,8 +227,8 @@ class _Feed:
         except SourceError as error:
             self.error = error.with_traceback(None)  # or it holds the pictures on its way as long as the run lasts
 
-    def _looks(self, *, passed: bool = False) -> Iterator[Look | Gap]:
-        sampler, gate = make_sampler(self._config.sampler, passed=passed), make_gate(self._config.gate)
+    def _looks(self, *, keep: Callable[[Frame], Frame] | None = None) -> Iterator[Look | Gap]:
+        sampler, gate = make_sampler(self._config.sampler, keep=keep), make_gate(self._config.gate)
         return gate.pass_through(sampler.looks(self._watched()))
 
     def _watched(self) -> Iterator[Frame | Gap]:

@@ -10,8 +10,9 @@ import pytest
 from fakes import LABELS, color_clip, color_network
 from hypothesis import given
 from hypothesis import strategies as st
+from media import regular_times, stamped_clip
 
-from streamfilter.config import RunConfig, SourceConfig
+from streamfilter.config import RunConfig, SamplerConfig, SourceConfig
 from streamfilter.gate import make_gate
 from streamfilter.keeping import Keeper
 from streamfilter.sampler import make_sampler
@@ -95,9 +96,10 @@ def watched(clip: Path) -> tuple[list[Look], list[Look]]:
 
 def kept_of(source: Source) -> tuple[list[Look], list[Look]]:
     config = RunConfig()
-    sampler, gate = make_sampler(config.sampler, passed=True), make_gate(config.gate)
+    keeper = Keeper(color_network().classifier)
+    sampler, gate = make_sampler(config.sampler, keep=keeper.shrunk), make_gate(config.gate)
     looks = [one for one in gate.pass_through(sampler.looks(source.frames())) if isinstance(one, Look)]
-    return looks, [one for one in Keeper(color_network().classifier).keep(looks) if isinstance(one, Look)]
+    return looks, [one for one in keeper.keep(looks) if isinstance(one, Look)]
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +127,17 @@ def test_pictures_are_kept_alike_wherever_they_were_decoded(clip: Path) -> None:
             np.testing.assert_array_equal(one.frame.picture.rgb(), other.frame.picture.rgb())
             sizes = [[f.picture.nbytes for f in (*look.passed, look.frame)] for look in (one, other)]
             assert sizes[0] == sizes[1], "or a stretch would end elsewhere"
+
+
+def test_frames_between_looks_are_shrunk_as_they_come_however_few_looks_there_are(tmp_path: Path) -> None:
+    large = stamped_clip(tmp_path / "large.mp4", regular_times(12, rate_hz=5), width=1280, height=720)
+    classifier = color_network().classifier
+    width, height = classifier.analysis_size(1280, 720)
+    with open_source(large, SourceConfig()) as source:
+        sampler = make_sampler(SamplerConfig(rate=0.5), keep=Keeper(classifier).shrunk)
+        looks = [one for one in sampler.looks(source.frames()) if isinstance(one, Look)]
+    assert [len(look.passed) for look in looks] == [0, 9]
+    assert {frame.picture.nbytes for frame in looks[1].passed} == {width * height * 3 // 2}
 
 
 def test_where_little_moves_pictures_take_little(clip: Path) -> None:

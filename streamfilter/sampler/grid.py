@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from streamfilter.config import SamplerConfig
@@ -15,9 +15,12 @@ from streamfilter.types import Frame, Gap, Look
 _TICK_SLACK = 1e-6
 
 
-def make_sampler(config: SamplerConfig, *, passed: bool = False) -> Sampler:
-    """The sampler that the settings ask for. `passed`: frames that are not looked at go with the look after them."""
-    return GridSampler(config, passed=passed)
+def make_sampler(config: SamplerConfig, *, keep: Callable[[Frame], Frame] | None = None) -> Sampler:
+    """The sampler that the settings ask for.
+
+    `keep`: makes a frame that is not looked at fit to be kept with the look after it (`Look.passed`); None: none is.
+    """
+    return GridSampler(config, keep)
 
 
 class GridSampler:
@@ -26,8 +29,8 @@ class GridSampler:
     The grid is tied to stream time 0, so the same frames are looked at wherever reading begins, but for the very first.
     """
 
-    def __init__(self, config: SamplerConfig, *, passed: bool = False) -> None:
-        self._config, self._passed = config, passed
+    def __init__(self, config: SamplerConfig, keep: Callable[[Frame], Frame] | None = None) -> None:
+        self._config, self._keep = config, keep
 
     def looks(self, frames: Iterable[Frame | Gap]) -> Iterator[Look | Gap]:
         """Looks and gaps in time order. A look waits, a few frames at most, for a cut that is being confirmed."""
@@ -49,8 +52,8 @@ class GridSampler:
             if ticks.takes(item):
                 held.append(Look(item, passed=tuple(passed)))
                 passed.clear()
-            elif self._passed:
-                passed.append(item)
+            elif self._keep is not None:
+                passed.append(self._keep(item))
             if finder is None or not finder.is_unsure:
                 yield from _released(held, cuts_s)
         if finder is not None:

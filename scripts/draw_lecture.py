@@ -18,9 +18,9 @@ import av
 import click
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from streamfilter.console import Console
+from streamfilter.types import Pixels
 
 WIDTH, HEIGHT, RATE_HZ = 854, 480, 25
 SCENE_S = 20.0
@@ -29,13 +29,11 @@ NOISE = 3.0
 LOGO_SHARE = 0.14
 """The logo's height, of the picture's."""
 
-Picture = NDArray[np.uint8]
-
 
 class Speaker:
     """A person cut out of a photograph by an oval head and shoulders."""
 
-    def __init__(self, photo: Picture, height: int, seed: int) -> None:
+    def __init__(self, photo: Pixels, height: int, seed: int) -> None:
         side = min(photo.shape[:2])
         self._picture = cv2.resize(photo[:side, :side], (height, height), interpolation=cv2.INTER_AREA)
         mask = np.zeros((height, height), np.uint8)
@@ -46,7 +44,7 @@ class Speaker:
         self._mask = cv2.GaussianBlur(mask, (0, 0), 2)
         self._phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, 4)
 
-    def draw(self, ground: Picture, left: int, time_s: float, rng: np.random.Generator) -> None:
+    def draw(self, ground: Pixels, left: int, time_s: float, rng: np.random.Generator) -> None:
         """Draw him into the picture, his left edge there, as he is at that time."""
         height = self._picture.shape[0]
         a, b, c, d = self._phases
@@ -65,7 +63,7 @@ class Speaker:
         part[:] = np.clip(noisy, 0, 255).astype(np.uint8)
 
 
-def read(path: Path) -> Picture:
+def read(path: Path) -> Pixels:
     """A picture as RGB. Raises `click.ClickException` where it is none."""
     picture = cv2.imread(str(path))
     if picture is None:
@@ -73,7 +71,7 @@ def read(path: Path) -> Picture:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def slide_of(photo: Picture, number: int) -> Picture:
+def slide_of(photo: Pixels, number: int) -> Pixels:
     """A slide: a title, lines of text and a photograph."""
     slide = np.full((HEIGHT, WIDTH, 3), 245, np.uint8)
     cv2.putText(slide, f"Part {number + 1}", (40, 70), cv2.FONT_HERSHEY_SIMPLEX, 1.6, (30, 40, 90), 3, cv2.LINE_AA)
@@ -87,7 +85,7 @@ def slide_of(photo: Picture, number: int) -> Picture:
     return slide
 
 
-def add_logo(picture: Picture, logo: Picture) -> None:
+def add_logo(picture: Pixels, logo: Pixels) -> None:
     """Put the logo into the upper right corner."""
     height = round(LOGO_SHARE * HEIGHT)
     width = round(logo.shape[1] * height / logo.shape[0])

@@ -18,7 +18,7 @@ from streamfilter.classifier import DenseClassifier
 from streamfilter.classifier.boxes import cut_region, moved
 from streamfilter.classifier.closer import Seen
 from streamfilter.classifier.coarse import Glance, placed
-from streamfilter.classifier.proposals import MOST_FITTED, Proposer
+from streamfilter.classifier.proposals import MOST_FITTED, Proposals, Proposer
 from streamfilter.classifier.regions import LEAST_OVERLAP, RegionHead, pixels_of, region_grids
 from streamfilter.classifier.runtimes import Choice
 from streamfilter.classifier.suppress import pairwise
@@ -33,7 +33,7 @@ from streamfilter.model.network import STRIDE, DenseOutput
 from streamfilter.model.regions import CELLS, OUTPUTS, Regions, pack_regions, restore_regions
 from streamfilter.training.regions import Marked, fit_regions, marked_scenes
 from streamfilter.training.scene import Scene, SceneFacts
-from streamfilter.types import Pixels
+from streamfilter.types import Features, Pixels
 
 GRID = (18, 30)
 
@@ -322,7 +322,8 @@ def test_a_glance_knows_its_own_places_and_puts_what_others_saw_in_their_order()
     boxes = np.array([[0.1, 0.1, 0.2, 0.2], [0.5, 0.5, 0.2, 0.2]])
     own = Seen(np.array([[1.0], [2.0]], np.float32), np.array([[10.0], [20.0]], np.float32))
     wanted = np.array([[0.3, 0.3, 0.1, 0.1], boxes[1], [0.4, 0.1, 0.1, 0.1], boxes[0]])
-    glance = Glance(None, boxes, own)
+    unread = Features(own.logits, own.features, np.ones(2))
+    glance = Glance(None, Proposals(np.zeros((2, 4), np.int64), boxes, unread), own)
     rows = glance.rows(wanted)
     assert rows.tolist() == [-1, 1, -1, 0]
     others = Seen(np.array([[3.0], [4.0]], np.float32), np.array([[30.0], [40.0]], np.float32))

@@ -9,13 +9,13 @@ the place was found. But of what is small half the size tells too little.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamfilter.classifier.closer import CloserLook, Seen
-from streamfilter.classifier.proposals import Proposer, Reading
+from streamfilter.classifier.proposals import Proposals, Proposer, Reading
 from streamfilter.config import ClassifierConfig
 from streamfilter.gate import Region, region_around
 from streamfilter.model.network import STRIDE, DenseOutput
@@ -34,16 +34,16 @@ NOTHING = 10.0
 class Glance:
     """What half the size says of a picture. `region`: what is worth the full look; None: nothing of it.
 
-    `boxes`: `(n, 4)`, the places that a closer look was taken at, and what was `seen` there; None: none was.
+    `places`: what half the size proposes; None: it was not asked. `seen`: what a closer look saw there; None: none was.
     """
 
     region: Region | None
-    boxes: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
+    places: Proposals | None = None
     seen: Seen | None = None
 
     def rows(self, boxes: NDArray[np.float64]) -> NDArray[np.intp]:
         """Which of its own places each of these `(n, 4)` is, `(n,)`; -1: none."""
-        own = {box.tobytes(): row for row, box in enumerate(self.boxes)}
+        own = {box.tobytes(): row for row, box in enumerate(self.places.boxes)} if self.places is not None else {}
         return np.array([own.get(box.tobytes(), -1) for box in boxes], np.intp)
 
     def completed(self, rows: NDArray[np.intp], others: Seen | None) -> Seen:
@@ -51,7 +51,8 @@ class Glance:
         known = self.seen.with_more(others) if self.seen is not None else others
         assert known is not None
         is_new = rows < 0
-        return known.rows(np.where(is_new, len(self.boxes) + np.cumsum(is_new) - 1, rows))
+        own = len(self.seen.logits) if self.seen is not None else 0
+        return known.rows(np.where(is_new, own + np.cumsum(is_new) - 1, rows))
 
 
 class CoarsePass:
@@ -65,9 +66,12 @@ class CoarsePass:
 
     def glance(self, pictures: Sequence[Pixels], readings: Sequence[Reading]) -> list[Glance]:
         """What is worth the full look of each picture, by its reading at half the size."""
-        places = [self._proposer.fit([reading]) for reading in readings]
-        enough = [min(reading.output.logits.shape[2:]) >= LEAST_CELLS for reading in readings]
-        some = [number for number, own in enumerate(places) if enough[number] and len(own.boxes)]
+        places = {
+            number: self._proposer.fit([reading])
+            for number, reading in enumerate(readings)
+            if min(reading.output.logits.shape[2:]) >= LEAST_CELLS
+        }
+        some = [number for number, own in places.items() if len(own.boxes)]
         looked = self._closer.look(
             [places[number].features.logits for number in some],
             [pictures[number] for number in some],
@@ -75,21 +79,22 @@ class CoarsePass:
         )
         told = dict(zip(some, looked, strict=True))
         return [
-            self._worth(places[number].boxes, told.get(number), picture, readings[number])
-            if enough[number]
+            self._worth(places[number], told.get(number), picture, readings[number])
+            if number in places
             else Glance(whole_of(picture))
             for number, picture in enumerate(pictures)
         ]
 
-    def _worth(self, boxes: NDArray[np.float64], seen: Seen | None, picture: Pixels, reading: Reading) -> Glance:
+    def _worth(self, places: Proposals, seen: Seen | None, picture: Pixels, reading: Reading) -> Glance:
         """The part that holds all small places that could be anything but none."""
         if seen is None:
-            return Glance(None)
+            return Glance(None, places)
+        boxes = places.boxes
         down, across = reading.output.logits.shape[2:]
         is_small = (boxes[:, 2:] * (across, down)).min(axis=1) < LARGE_CELLS
         is_open = softmax(seen.logits, self._temperature)[:, -1] <= 1 - self._floor
         worth = boxes[is_small & is_open].clip(0, 1)
-        return Glance(self._part(worth, picture) if len(worth) else None, boxes, seen)
+        return Glance(self._part(worth, picture) if len(worth) else None, places, seen)
 
     def _part(self, boxes: NDArray[np.float64], picture: Pixels) -> Region:
         whole = whole_of(picture)

@@ -100,7 +100,7 @@ class DenseClassifier:
         smaller = [self._proposer.read(output) for output in half]
         glances = self._glance(pictures, smaller)
         outputs = self._in_full(pictures, glances)
-        proposals = self._looked_closer(self._proposed(outputs, smaller), pictures, glances)
+        proposals = self._looked_closer(self._proposed(outputs, smaller, glances), pictures, glances)
         found = [self._taught(*one) for one in zip(proposals, pictures, strict=True)]
         return [self._with_enrolled(*one) for one in zip(found, outputs, pictures, strict=True)]
 
@@ -123,11 +123,20 @@ class DenseClassifier:
         }
         return [told.get(number) for number in range(len(pictures))]
 
-    def _proposed(self, outputs: Sequence[DenseOutput | None], smaller: Sequence[Reading]) -> list[Proposals]:
-        if not self._overview:
-            return [self._proposer.propose(output) for output in outputs if output is not None]
-        full = [[] if output is None else [self._proposer.read(output)] for output in outputs]
-        return [self._proposer.fit([*own, half]) for own, half in zip(full, smaller, strict=True)]
+    def _proposed(
+        self, outputs: Sequence[DenseOutput | None], smaller: Sequence[Reading], glances: Sequence[Glance]
+    ) -> list[Proposals]:
+        """By both sizes; where the full one was not asked, what half of it proposed."""
+        found = []
+        for number, (output, glance) in enumerate(zip(outputs, glances, strict=True)):
+            if output is None:
+                assert glance.places is not None
+                found.append(glance.places)
+            elif self._overview:
+                found.append(self._proposer.fit([self._proposer.read(output), smaller[number]]))
+            else:
+                found.append(self._proposer.propose(output))
+        return found
 
     def _with_enrolled(self, found: list[Candidate], output: DenseOutput | None, picture: Pixels) -> list[Candidate]:
         if self._finder is None or output is None:

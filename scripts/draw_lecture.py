@@ -10,7 +10,9 @@ corner while he is seen. Its truth is written beside it, as NAME.labels.jsonl.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,6 +22,7 @@ import cv2
 import numpy as np
 
 from streamfilter.console import Console
+from streamfilter.demo.clip import Appearance, labels_path
 from streamfilter.types import Pixels
 
 WIDTH, HEIGHT, RATE_HZ = 854, 480, 25
@@ -130,17 +133,10 @@ def main(
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
                 progress.advance()
         container.mux(stream.encode())
-    shown = [
-        {
-            "label": label,
-            "start_s": 60.0 * n + SCENE_S,
-            "end_s": min(60.0 * (n + 1), 60 * minutes),
-            "visibility": "clear",
-        }
-        for n in range(int(np.ceil(minutes)))
-        if 60.0 * n + SCENE_S < 60 * minutes
-    ]
-    out.with_name(out.stem + ".labels.jsonl").write_text("".join(json.dumps(one) + "\n" for one in shown), "utf-8")
+    until_s = 60 * minutes
+    begins_s = [60.0 * minute + SCENE_S for minute in range(math.ceil(minutes))]
+    truth = [Appearance(label, s, min(s + 2 * SCENE_S, until_s), "clear") for s in begins_s if s < until_s]
+    labels_path(out).write_text("".join(json.dumps(asdict(one)) + "\n" for one in truth), "utf-8")
 
 
 if __name__ == "__main__":

@@ -138,8 +138,8 @@ def test_a_saving_of_the_classifier_is_measured_without_it(clip: Path, tmp_path:
     regions = Regions(torch.zeros(OUTPUTS, EMBEDDING * CELLS**2), torch.tensor([0.5, 0, 0, 0, 0]))
     closer = Closer(torch.zeros(3, 512), torch.zeros(3), side=96)
     save_model(replace(tiny_model(), regions=regions, closer=closer), tmp_path / "m.safetensors")
-    # At this floor nothing is worth the full look.
-    classifier = CONFIG.classifier.model_copy(update={"coarse_floor": 1.0, "short_side": 256})
+    # Nothing is so small that it is worth the full look.
+    classifier = CONFIG.classifier.model_copy(update={"coarse_pixels": 0, "short_side": 256})
     config = CONFIG.model_copy(update={"classifier": classifier})
     found = run_bench(Asked(str(clip), tmp_path / "m.safetensors"), config, say=lambda _: None)
     (coarse,) = [saving for saving in found.savings if saving.switch == "classifier.coarse"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +17,8 @@ from tiny import EMBEDDING, tiny_model
 
 from streamfilter.classifier import DenseClassifier
 from streamfilter.classifier.boxes import cut_region, moved
-from streamfilter.classifier.closer import Seen
-from streamfilter.classifier.coarse import Glance, placed
-from streamfilter.classifier.proposals import MOST_FITTED, Proposals, Proposer
+from streamfilter.classifier.coarse import placed
+from streamfilter.classifier.proposals import MOST_FITTED, Proposer
 from streamfilter.classifier.regions import LEAST_OVERLAP, RegionHead, pixels_of, region_grids
 from streamfilter.classifier.runtimes import Choice
 from streamfilter.classifier.suppress import pairwise
@@ -33,7 +33,7 @@ from streamfilter.model.network import STRIDE, DenseOutput
 from streamfilter.model.regions import CELLS, OUTPUTS, Regions, pack_regions, restore_regions
 from streamfilter.training.regions import Marked, fit_regions, marked_scenes
 from streamfilter.training.scene import Scene, SceneFacts
-from streamfilter.types import Features, Pixels
+from streamfilter.types import Pixels
 
 GRID = (18, 30)
 
@@ -269,7 +269,7 @@ class _Sized:
 
 
 def looking_first(
-    *enrolled: Enrolled, regions: Regions | None = None, **settings: bool
+    *enrolled: Enrolled, regions: Regions | None = None, **settings: Any
 ) -> tuple[DenseClassifier, _Sized]:
     """A classifier that can look at half the size first, and what runs its network."""
     runtime = _Sized(bright=7)
@@ -309,27 +309,21 @@ def test_a_mark_that_is_large_at_half_the_size_needs_no_look_in_full() -> None:
     assert found
 
 
-def test_what_a_closer_look_was_taken_at_for_half_the_size_is_not_looked_at_again() -> None:
+def test_what_the_closer_look_says_plays_no_part_in_what_is_looked_at_in_full() -> None:
     picture = np.full((256, 384, 3), 7, np.uint8)
     first, runtime = looking_first()
     (found,) = first.classify([picture])
     every, plain = looking_first(coarse=False)
     assert [one.softmax for one in every.classify([picture])[0]] == [one.softmax for one in found]
     assert runtime.cuts == plain.cuts > 0
+    assert runtime.heights == [128, 256]
 
 
-def test_a_glance_knows_its_own_places_and_puts_what_others_saw_in_their_order() -> None:
-    boxes = np.array([[0.1, 0.1, 0.2, 0.2], [0.5, 0.5, 0.2, 0.2]])
-    own = Seen(np.array([[1.0], [2.0]], np.float32), np.array([[10.0], [20.0]], np.float32))
-    wanted = np.array([[0.3, 0.3, 0.1, 0.1], boxes[1], [0.4, 0.1, 0.1, 0.1], boxes[0]])
-    unread = Features(own.logits, own.features, np.ones(2))
-    glance = Glance(None, Proposals(np.zeros((2, 4), np.int64), boxes, unread), own)
-    rows = glance.rows(wanted)
-    assert rows.tolist() == [-1, 1, -1, 0]
-    others = Seen(np.array([[3.0], [4.0]], np.float32), np.array([[30.0], [40.0]], np.float32))
-    assert glance.completed(rows, others).logits.ravel().tolist() == [30.0, 20.0, 40.0, 10.0]
-    assert glance.completed(np.array([1], np.intp), None).features.tolist() == [[2.0]]
-    assert Glance(None).completed(np.array([-1, -1], np.intp), others).logits.ravel().tolist() == [30.0, 40.0]
+@pytest.mark.parametrize(("pixels", "heights"), [(0, [128]), (4096, [128, 256])])
+def test_which_places_are_small_is_a_setting(pixels: int, heights: list[int]) -> None:
+    classifier, runtime = looking_first(coarse_pixels=pixels)
+    classifier.classify([np.full((256, 384, 3), 7, np.uint8)])
+    assert runtime.heights == heights
 
 
 def test_places_of_which_little_fits_are_none() -> None:

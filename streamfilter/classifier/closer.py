@@ -29,17 +29,6 @@ class Seen:
     features: NDArray[np.float32]
     logits: NDArray[np.float32]
 
-    def with_more(self, other: Seen | None) -> Seen:
-        """With what was seen at further boxes behind it."""
-        if other is None:
-            return self
-        features = np.concatenate([self.features, other.features])
-        return Seen(features, np.concatenate([self.logits, other.logits]))
-
-    def rows(self, wanted: NDArray[np.intp]) -> Seen:
-        """Of some of the boxes."""
-        return Seen(self.features[wanted], self.logits[wanted])
-
 
 class CloserLook:
     """The closer look of one network. What it says of a picture does not depend on other pictures."""

@@ -65,11 +65,7 @@ class DenseClassifier:
         # What it says is about the labels that the network was taught, and ODIN reads windows of the full size.
         worth_asking = config.coarse and self._overview and not model.enrolled and not perturbs
         parts = compute.device.type == "cpu"  # elsewhere only pictures of one size pass together
-        self._coarse = (
-            CoarsePass(self._proposer, self._closer, config, temperature=self._temperature, parts=parts)
-            if worth_asking and self._closer is not None
-            else None
-        )
+        self._coarse = CoarsePass(self._proposer, small=config.coarse_pixels, parts=parts) if worth_asking else None
         self._means = model.statistics.means.double().numpy()
         self._whitening = model.statistics.whitening.double().numpy()
         self._quantiles = model.statistics.quantiles.double().numpy()
@@ -100,7 +96,7 @@ class DenseClassifier:
         smaller = [self._proposer.read(output) for output in half]
         glances = self._glance(pictures, smaller)
         outputs = self._in_full(pictures, glances)
-        proposals = self._looked_closer(self._proposed(outputs, smaller, glances), pictures, glances)
+        proposals = self._looked_closer(self._proposed(outputs, smaller, glances), pictures)
         found = [self._taught(*one) for one in zip(proposals, pictures, strict=True)]
         return [self._with_enrolled(*one) for one in zip(found, outputs, pictures, strict=True)]
 
@@ -108,7 +104,7 @@ class DenseClassifier:
         """What is looked at in full of each picture."""
         if self._coarse is None:
             return [Glance(whole_of(picture)) for picture in pictures]
-        return self._coarse.glance(pictures, smaller)
+        return [self._coarse.glance(*one) for one in zip(pictures, smaller, strict=True)]
 
     def _in_full(self, pictures: Sequence[Pixels], glances: Sequence[Glance]) -> list[DenseOutput | None]:
         """The dense pass of each picture, or of the part that is worth it; None: nothing of it is."""
@@ -159,24 +155,18 @@ class DenseClassifier:
             for i, box in enumerate(proposals.boxes)
         ]
 
-    def _looked_closer(
-        self, proposals: list[Proposals], pictures: Sequence[Pixels], glances: Sequence[Glance]
-    ) -> list[Proposals]:
+    def _looked_closer(self, proposals: list[Proposals], pictures: Sequence[Pixels]) -> list[Proposals]:
         """The proposals of each picture that stay, likeliest first, where a closer look may change what they are."""
         if self._closer is None:
             return proposals
-        rows = [glance.rows(own.boxes) for glance, own in zip(glances, proposals, strict=True)]
-        fresh = {number: np.flatnonzero(own < 0) for number, own in enumerate(rows) if (own < 0).any()}
+        asked = [number for number, own in enumerate(proposals) if len(own.boxes)]
         looked = self._closer.look(
-            [proposals[number].features.logits[new] for number, new in fresh.items()],
-            [pictures[number] for number in fresh],
-            [proposals[number].boxes[new] for number, new in fresh.items()],
+            [proposals[number].features.logits for number in asked],
+            [pictures[number] for number in asked],
+            [proposals[number].boxes for number in asked],
         )
-        told = dict(zip(fresh, looked, strict=True))
-        return [
-            self._kept(own, glances[n].completed(rows[n], told.get(n))) if len(own.boxes) else own
-            for n, own in enumerate(proposals)
-        ]
+        told = dict(zip(asked, looked, strict=True))
+        return [self._kept(own, told[number]) if number in told else own for number, own in enumerate(proposals)]
 
     def _kept(self, proposals: Proposals, seen: Seen) -> Proposals:
         """What is still likely by the closer look, likeliest first."""

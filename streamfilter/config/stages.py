@@ -92,10 +92,11 @@ class ClassifierConfig(Section):
         "labels, nor where the score is ODIN.",
         json_schema_extra=SAVES,
     )
-    coarse_floor: Share = Field(
-        0.05,
-        description="Small places at half the size that a closer look finds likelier something than this are worth the "
-        "full look.",
+    coarse_pixels: int = Field(
+        80,
+        ge=0,
+        le=4096,
+        description="Places whose shorter side has fewer pixels of the analysed picture than this are small.",
     )
 
 

@@ -81,8 +81,9 @@ class Asker:
         look = inquiry.stretch.look(number)
         thumbnail, time_s = thumbnail_of(look), look.frame.time_s
         before = inquiry.before(number, asked) if self._config.gate.tiles else None
-        # What the next stretch goes on from is seen as a whole: nothing that is older may play a part in it.
-        if before is not None and not inquiry.is_last(number):
+        # A run that was stopped goes on from there: nothing that is older may play a part in it.
+        is_anchor = inquiry.stretch.is_anchor and inquiry.is_last(number)
+        if before is not None and not is_anchor:
             seen = asked[before] if before in asked else inquiry.answers[before].seen
             assert seen is not None
             stale = stale_tiles(seen, thumbnail, time_s, self._config.gate)

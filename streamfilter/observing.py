@@ -97,8 +97,8 @@ def observing(
 
     With a `rejector` the network is asked at fewer looks, where `sampler.adaptive` says so. `known` is how many looks
     were taken before, and how many of them were not still. The network does not see these again, and they come without
-    candidates; but for the batch, or the stretch and the one before it, that the last of them was in, since a GPU's
-    results may depend on the whole of it.
+    candidates; but for the batch that the last of them was in, since a GPU's results may depend on the whole of it, or
+    the stretch, and those before it that play a part in it.
     """
     feed = _Feed(source, classifier, config, known=known)
     if rejector is not None and config.sampler.is_adaptive:
@@ -133,15 +133,18 @@ def verdicts(observed: Iterable[Observation | Gap], rejector: Rejector) -> Itera
 
 
 def _told(stretches: Iterable[Stretch], asker: Asker, known: int) -> Iterator[Observation | Gap]:
-    before: Stretch | None = None
+    before: list[Stretch] = []  # that play a part in what comes next
     for stretch in stretches:
+        if not stretch.is_continued:
+            before.clear()
         if stretch.until < known:
             yield from _passed_over(stretch)
-            before = stretch
+            stretch.drop_passed()
+            before = [*before[-1:], stretch] if before and before[-1].is_anchor else [*before, stretch]
             continue
-        if before is not None and stretch.is_continued:
-            deque(asker.tell(before), maxlen=0)
-        before = None
+        for one in before:
+            deque(asker.tell(one), maxlen=0)
+        before.clear()
         for item in asker.tell(stretch):
             yield item if isinstance(item, Gap) else _observation(item, is_settled=not stretch.is_torn)
 

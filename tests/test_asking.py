@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from drawn import DrawnPicture, frame_at
-from fakes import LABELS, STRANGER, ColorClassifier, color_clip, color_network
+from fakes import GROUND, LABELS, STRANGER, ColorClassifier, color_clip, color_network
 from hypothesis import given
 from hypothesis import strategies as st
+from media import write_clip
 
 from streamfilter.config import RunConfig, SmootherConfig, check_config
-from streamfilter.pipeline import identify, run
+from streamfilter.pipeline import Network, identify, run
 from streamfilter.sampler import Answer, Inquiry, Pace, agree, between, due_looks, stretches
 from streamfilter.sinks import EventLog
-from streamfilter.types import Box, Candidate, Gap, Look, Rejection, Sighting
+from streamfilter.types import Box, Candidate, Gap, Look, Pixels, Rejection, Sighting
 
 RED, GREEN = LABELS["Red"], LABELS["Green"]
 PACE = Pace(stride_s=1.0, longest_s=10.0)
@@ -35,44 +38,62 @@ def times(count: int) -> list[float]:
     return [index / 4 for index in range(count)]
 
 
+def due(changed: np.ndarray, *, begins: bool = False, ends: bool = False) -> list[int]:
+    """The looks that are due where all that changes is new."""
+    return due_looks(times(len(changed)), changed, changed, PACE, begins=begins, ends=ends)
+
+
 def test_the_first_and_the_last_look_are_due() -> None:
-    assert due_looks(times(1), changes(1), PACE) == [0]
-    assert due_looks(times(4), changes(4), PACE) == [0, 3]
+    assert due(changes(1)) == [0]
+    assert due(changes(4)) == [0, 3]
 
 
 def test_looks_are_due_by_how_much_moves() -> None:
-    still, half, all_of_it = (len(due_looks(times(81), changes(81, share), PACE)) for share in (0.0, 0.5, 1.0))
+    still, half, all_of_it = (len(due(changes(81, share))) for share in (0.0, 0.5, 1.0))
     assert (still, half, all_of_it) == (3, 11, 21)
+
+
+def test_what_the_shot_has_shown_before_makes_no_look_due() -> None:
+    changed = changes(81, 0.5)
+    assert due_looks(times(81), changed, changes(81), PACE) == due(changes(81))
 
 
 def test_a_look_at_which_something_appears_is_due_even_where_little_moves() -> None:
     changed = changes(40, 0.1)
     changed[17, 100:106] = True
-    assert 17 in due_looks(times(40), changed, PACE)
+    assert 17 in due(changed)
     changed[18, 100:106] = True  # now it goes on to move
-    assert 17 not in due_looks(times(40), changed, PACE)
+    assert 17 not in due(changed)
 
 
 def test_a_look_at_which_far_more_changes_than_before_is_due() -> None:
     changed = changes(40, 0.05)
     changed[17:24, :20] = True
-    due = due_looks(times(40), changed, PACE)
-    assert 17 in due
-    assert not {19, 21, 22, 23} & set(due), "it goes on to move"
+    found = due(changed)
+    assert 17 in found
+    assert not {19, 21, 22} & set(found), "it goes on to move"
+
+
+def test_a_look_at_which_something_has_faded_in_is_due() -> None:
+    changed, novel = changes(40, 0.05), changes(40)
+    changed[14:18, 100:106] = novel[14:18, 100:106] = True
+    assert 17 in due_looks(times(40), changed, novel, PACE)
+    changed[19, 100:106] = True  # now it goes on to move
+    assert 17 not in due_looks(times(40), changed, novel, PACE)
 
 
 def test_what_goes_does_not_hide_what_comes_soon_after() -> None:
     changed = changes(40, 0.05)
     changed[17, :20] = changed[19, :20] = True
-    assert {17, 19} <= set(due_looks(times(40), changed, PACE))
+    assert {17, 19} <= set(due(changed))
 
 
 @given(st.integers(1, 60), st.floats(0, 1), st.integers(0, 2**32 - 1))
 def test_looks_that_are_due_rise_from_the_first_to_the_last(count: int, share: float, seed: int) -> None:
     changed = np.random.default_rng(seed).random((count, TILES)) < share
-    due = due_looks(times(count), changed, PACE)
-    assert due == sorted(set(due))
-    assert (due[0], due[-1]) == (0, count - 1)
+    found = due(changed)
+    assert found == sorted(set(found))
+    assert (found[0], found[-1]) == (0, count - 1)
 
 
 @given(st.integers(1, 60), st.floats(0, 1), st.booleans(), st.booleans(), st.integers(0, 2**32 - 1))
@@ -80,13 +101,13 @@ def test_no_look_at_a_shot_is_worth_more_than_one_away_from_those_that_are_due(
     count: int, share: float, begins: bool, ends: bool, seed: int
 ) -> None:
     changed = np.random.default_rng(seed).random((count, TILES)) < share
-    due = due_looks(times(count), changed, PACE, begins=begins, ends=ends)
+    found = due(changed, begins=begins, ends=ends)
     worth = np.array([0.0, *(PACE.worth(float(row.mean()), times(2)[1] - times(2)[0]) for row in changed[1:])])
     reached, step = np.cumsum(worth), worth.max()
-    assert due
-    assert np.diff(reached[due]).max(initial=0) <= 1 + step + 1e-9
-    assert reached[due[0]] <= (0.5 if begins else 0) + step / 2 + 1e-9
-    assert reached[-1] - reached[due[-1]] <= (0.5 if ends else 0) + step / 2 + 1e-9
+    assert found
+    assert np.diff(reached[found]).max(initial=0) <= 1 + step + 1e-9
+    assert reached[found[0]] <= (0.5 if begins else 0) + step / 2 + 1e-9
+    assert reached[-1] - reached[found[-1]] <= (0.5 if ends else 0) + step / 2 + 1e-9
 
 
 def test_a_short_shot_is_asked_in_its_middle_and_at_its_ends_where_that_shows_anything() -> None:
@@ -172,9 +193,11 @@ def test_stretches_hold_every_look_and_gap_once_and_in_order() -> None:
 class Watched:
     """A run over one clip: its events, and how many pictures its network saw."""
 
-    def __init__(self, clip: Path, log: Path, *, resume: bool = False, **sections: Any) -> None:
+    def __init__(
+        self, clip: Path, log: Path, *, resume: bool = False, network: Network | None = None, **sections: Any
+    ) -> None:
         config = check_config(RunConfig, sections, origin="test")
-        network = color_network()
+        network = network or color_network()
         with EventLog(log, identify([str(clip)], config=config, model=network.facts), resume=resume) as events:
             self.summary = run([str(clip)], network, config=config, log=events)
         assert isinstance(network.classifier, ColorClassifier)
@@ -240,3 +263,55 @@ def test_a_run_goes_on_from_each_of_its_checkpoints_to_the_same_bytes(clip: Path
         assert again.content == whole.content
         assert again.summary.count("still_looks") == whole.summary.count("still_looks")
     assert again.asked < whole.asked
+
+
+class EnlargingClassifier(ColorClassifier):
+    """One that looks at pictures large enough to have parts; counts those that it sees as a whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whole = 0
+
+    def analysis_size(self, width: int, height: int) -> tuple[int, int]:
+        return 4 * width, 4 * height
+
+    def classify(self, pictures: Sequence[Pixels]) -> list[list[Candidate]]:
+        self.whole += sum(picture.shape == (480, 640, 3) for picture in pictures)
+        return super().classify(pictures)
+
+
+def corner_clip(path: Path, *, seconds: int) -> Path:
+    """A red square that moves in one corner all the time; a green one in another, for some seconds, and again."""
+
+    def picture(time_s: float) -> np.ndarray:
+        drawn = np.full((120, 160, 3), GROUND, np.uint8)
+        left = 4 + round(9 * time_s) % 12
+        drawn[70:110, left : left + 40] = RED
+        if 7.4 <= time_s % 20 < 13.2:
+            drawn[4:44, 116:156] = GREEN
+        return drawn
+
+    times = [index / 25 for index in range(25 * seconds)]
+    return write_clip(path, ((time_s, picture(time_s)) for time_s in times), rate_hz=25)
+
+
+def test_where_little_moves_one_stretch_in_some_ends_with_a_whole_look_and_a_run_goes_on_from_it(
+    tmp_path: Path,
+) -> None:
+    clip, often = corner_clip(tmp_path / "corner.mp4", seconds=60), {"stride_s": 0.1, "longest_s": 0.5}
+
+    def watched(log: Path, *, resume: bool = False) -> tuple[Watched, EnlargingClassifier]:
+        classifier = EnlargingClassifier()
+        network = replace(color_network(), classifier=classifier)
+        return Watched(clip, log, resume=resume, network=network, sampler=often), classifier
+
+    whole, classifier = watched(tmp_path / "whole.jsonl")
+    assert [label for label, *_ in whole.events] == ["Green"] * 3 + ["Red"]
+    assert whole.asked > 100
+    assert classifier.whole < 20
+    lines, log = whole.content.splitlines(keepends=True), tmp_path / "log.jsonl"
+    checkpoints = [number for number, line in enumerate(lines) if b'"checkpoint"' in line]
+    assert len(checkpoints) >= 5
+    for number in checkpoints:
+        log.write_bytes(b"".join(lines[: number + 1]))
+        assert watched(log, resume=True)[0].content == whole.content

@@ -1,9 +1,10 @@
 """The gate stage: a picture, or the part of one, that has not changed since the network saw it keeps its verdicts."""
 
-from streamfilter.gate.still import StillGate, largest_change, make_gate, thumbnail_of, tile_changes
+from streamfilter.gate.still import TILES, StillGate, largest_change, make_gate, thumbnail_of, tile_changes, tiles_of
 from streamfilter.gate.tiles import Region, Seen, merged, region_around, region_of, stale_tiles, touches
 
 __all__ = [
+    "TILES",
     "Region",
     "Seen",
     "StillGate",
@@ -15,5 +16,6 @@ __all__ = [
     "stale_tiles",
     "thumbnail_of",
     "tile_changes",
+    "tiles_of",
     "touches",
 ]

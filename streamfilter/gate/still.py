@@ -12,9 +12,10 @@ from streamfilter.config import GateConfig
 from streamfilter.stages import Gate
 from streamfilter.types import Gap, Look, Pixels
 
-# Tiles across and down, and thumbnail pixels along a tile: small enough that a logo of 6 % of the height changes one.
-_TILES = (16, 9)
+TILES = (9, 16)
+"""Rows and columns of tiles: small enough that a logo of 6 % of the height changes one."""
 _TILE_PIXELS = 8
+"""Thumbnail pixels along a tile."""
 
 
 def make_gate(config: GateConfig) -> Gate:
@@ -55,7 +56,7 @@ def largest_change(before: Pixels, after: Pixels) -> float:
 def tile_changes(before: Pixels, after: Pixels) -> NDArray[np.float64]:
     """The mean absolute change of each tile, `(9, 16)`, 0 to 1. Both `(72, 128)` uint8 luma."""
     change = np.abs(before.astype(np.int16) - after.astype(np.int16))
-    across, down = _TILES
+    down, across = TILES
     return np.asarray(change.reshape(down, _TILE_PIXELS, across, _TILE_PIXELS).mean(axis=(1, 3)) / 255)
 
 
@@ -63,4 +64,11 @@ def thumbnail_of(look: Look) -> Pixels:
     """What looks are compared by, `(72, 128)` uint8 luma."""
     if look.thumbnail is not None:
         return look.thumbnail
-    return look.frame.picture.luma(_TILES[0] * _TILE_PIXELS, _TILES[1] * _TILE_PIXELS)
+    return look.frame.picture.luma(TILES[1] * _TILE_PIXELS, TILES[0] * _TILE_PIXELS)
+
+
+def tiles_of(thumbnail: Pixels) -> Pixels:
+    """The pixels of each tile, `(144, 64)`, row by row, of a `(72, 128)` thumbnail."""
+    down, across = TILES
+    parts = thumbnail.reshape(down, _TILE_PIXELS, across, _TILE_PIXELS).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(parts.reshape(down * across, _TILE_PIXELS**2))

@@ -22,7 +22,7 @@ MARGIN = 48
 GRANULE = 32
 PARTS = 4
 """Regions are so many parts of the picture's sides: each size costs a runtime some time when it comes first."""
-LARGEST = 0.6
+LARGEST = 0.8
 """A region that covers more of the picture is not worth its seams."""
 NEAR_EDGE = 8
 """A box that comes so near to a seam, in pixels, may go on behind it."""

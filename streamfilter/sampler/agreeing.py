@@ -9,6 +9,9 @@ from streamfilter.gate.tiles import Seen
 from streamfilter.smoother.place import Place, pair_up
 from streamfilter.types import Box, Candidate, Sighting
 
+NEARLY = 0.4
+"""What is rejected with a lower score was hardly accepted a moment before or after: one picture in many shows such."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
@@ -23,8 +26,9 @@ class Answer:
     seen: Seen | None = None
 
     def matter(self, config: SmootherConfig) -> list[int]:
-        """The candidates, by index, that can hold an event."""
-        return [n for n, s in enumerate(self.sightings) if s.label is not None or s.score >= config.hold_score]
+        """The candidates, by index, that are labels, or nearly."""
+        least = max(config.hold_score, NEARLY)
+        return [n for n, s in enumerate(self.sightings) if s.label is not None or s.score >= least]
 
 
 def agree(before: Answer, after: Answer, config: SmootherConfig) -> bool:

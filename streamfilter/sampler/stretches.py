@@ -15,13 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamfilter.errors import SourceError
-from streamfilter.gate import thumbnail_of, tile_changes
+from streamfilter.gate import TILES, thumbnail_of, tile_changes
 from streamfilter.sampler.due import Pace, due_looks
+from streamfilter.sampler.shown import Shown
 from streamfilter.types import Gap, Look, Pixels
 
 MOST_WORTH = 8.0
 """A stretch ends when about so many of its looks are due."""
 MOST_LOOKS = 128
+ANCHOR_EVERY = 4
+"""Of so many stretches the last one's end is seen as a whole, so that what came before it plays no part any more."""
 MOST_BYTES = 48_000_000
 """What the pictures of a stretch may take in memory, as they come from the decoder."""
 
@@ -32,8 +35,9 @@ class Stretch:
 
     `runs`: the indices of looks between which nothing is cut and nothing lost. `is_continued`: the first look is the
     last one of the stretch before. `first`: how many looks there were before the stretch. `pictures`: of looks, where
-    they were made ready. `is_torn`: the source failed before it was whole, so another try may give another stretch.
-    `changed`: of looks, the tiles that differ from the look before, `(9, 16)`. `stride_s`: see `Pace`.
+    they were made ready. `is_anchor`: its last look is seen as a whole. `is_torn`: the source failed before it was
+    whole, so another try may give another stretch. `changed`: of looks, the tiles that differ from the look before,
+    `novel`: those that no look at the shot has shown of late, both `(9, 16)`. `stride_s`: see `Pace`.
     """
 
     items: list[Look | Gap] = field(default_factory=list)
@@ -42,8 +46,10 @@ class Stretch:
     is_continued: bool = False
     first: int = 0
     pictures: dict[int, Pixels] = field(default_factory=dict)
+    is_anchor: bool = False
     is_torn: bool = False
     changed: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
+    novel: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
     stride_s: float = math.inf
 
     @property
@@ -51,11 +57,20 @@ class Stretch:
         """How many looks there are up to its end."""
         return self.first + sum(map(len, self.runs)) - self.is_continued
 
+    @property
+    def ends_anew(self) -> bool:
+        """Whether its last look shows another picture than the stretch before it."""
+        return bool(self.runs) and not (self.is_continued and self.stands_for(self.runs[-1][-1]) == 0)
+
     def look(self, number: int) -> Look:
         """The look with this index in `items`."""
         item = self.items[number]
         assert isinstance(item, Look)
         return item
+
+    def drop_passed(self) -> None:
+        """Keep no frame between two looks: no edge will be searched here."""
+        self.items = [item if isinstance(item, Gap) else replace(item, passed=()) for item in self.items]
 
     def stands_for(self, number: int) -> int:
         """The look in it whose picture this one still shows; itself where there is none."""
@@ -88,7 +103,8 @@ class _Growing:
 
     def __init__(self, pace: Pace, threshold: float) -> None:
         self._pace, self._threshold = pace, threshold
-        self._count = 0
+        self._shown = Shown(threshold)
+        self._count = self._since_anchor = 0
         self._begin(None)
 
     def _begin(self, last: Look | None) -> None:
@@ -97,7 +113,7 @@ class _Growing:
         self._bytes = 0
         self._is_broken = last is None
         if last is not None:
-            self._append(last, begins=True)
+            self._append(last, begins=True, novel=np.zeros(TILES, np.bool_))
 
     @property
     def has_more(self) -> bool:
@@ -115,38 +131,50 @@ class _Growing:
             self._is_broken = True
             return
         self._count += 1
-        self._append(item, begins=self._is_broken or bool(item.cuts_s))
+        begins = self._is_broken or bool(item.cuts_s)
+        self._append(item, begins=begins, novel=self._novel_tiles(item, begins=begins))
         self._is_broken = False
 
     def taken(self, *, is_torn: bool = False) -> Stretch:
         """The stretch, with the looks that are due; the next one goes on from its last look."""
         stretch, last = self._stretch, self._stretch.items[-1]
         stretch.is_torn = is_torn
+        self._since_anchor += 1
+        if self._since_anchor >= ANCHOR_EVERY and stretch.ends_anew:
+            stretch.is_anchor, self._since_anchor = True, 0
         for number, run in enumerate(stretch.runs):
             begins, ends = number > 0 or not stretch.is_continued, number < len(stretch.runs) - 1
             times_s = [stretch.look(n).frame.time_s for n in run]
             changed = np.stack([stretch.changed[n].ravel() for n in run])
-            stretch.due += [run[k] for k in due_looks(times_s, changed, self._pace, begins=begins, ends=ends)]
+            novel = np.stack([stretch.novel[n].ravel() for n in run])
+            stretch.due += [run[k] for k in due_looks(times_s, changed, novel, self._pace, begins=begins, ends=ends)]
         self._begin(last if isinstance(last, Look) else None)
         return stretch
 
-    def _append(self, look: Look, *, begins: bool) -> None:
+    def _append(self, look: Look, *, begins: bool, novel: NDArray[np.bool_]) -> None:
         stretch = self._stretch
         number = len(stretch.items)
         before = None if begins else stretch.look(stretch.runs[-1][-1])
-        changed = stretch.changed[number] = self._changed(before, look)
+        stretch.changed[number], stretch.novel[number] = self._changed(before, look), novel
         if look.is_still or begins:  # nothing happened before a still look, and before a cut nothing is searched
             look = replace(look, passed=())
         stretch.items.append(look)
         if before is not None:
             stretch.runs[-1].append(number)
-            self._worth += self._pace.worth(float(changed.mean()), look.frame.time_s - before.frame.time_s)
+            self._worth += self._pace.worth(float(novel.mean()), look.frame.time_s - before.frame.time_s)
         else:
             stretch.runs.append([number])
             self._worth += 1
         if not look.is_still:
             self._bytes += look.frame.picture.nbytes
         self._bytes += sum(frame.picture.nbytes for frame in look.passed)
+
+    def _novel_tiles(self, look: Look, *, begins: bool) -> NDArray[np.bool_]:
+        if begins:
+            self._shown.forget()
+        if look.is_still:  # it shows what the look before it does
+            return np.zeros(TILES, np.bool_)
+        return self._shown.novel_tiles(thumbnail_of(look), look.frame.time_s)
 
     def _changed(self, before: Look | None, look: Look) -> NDArray[np.bool_]:
         mine = thumbnail_of(look)

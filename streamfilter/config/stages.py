@@ -26,10 +26,12 @@ class SamplerConfig(Section):
         json_schema_extra=SAVES,
     )
     stride_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
-        1.0, description="Longest time between two looks that are asked in any case, while the whole picture moves."
+        1.0,
+        description="Longest time between two looks that are asked in any case, while the whole picture shows what the "
+        "shot has not shown before.",
     )
     longest_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
-        10.0, description="The same while little or nothing moves."
+        10.0, description="The same while it shows little or nothing new."
     )
     edges: bool = Field(
         True,

@@ -20,8 +20,9 @@ from streamfilter.types import Box, Candidate, Pixels
 MARGIN = 48
 """Pixels of the analysed picture around what changed, at least: the network judges a thing by its surroundings, too."""
 GRANULE = 32
-PARTS = 4
-"""Regions are so many parts of the picture's sides: each size costs a runtime some time when it comes first."""
+SHARES = (0.5, 0.75)
+"""A region takes one of these shares of each side of the picture, or all of it: each size costs a runtime some time
+when it comes first, and memory for good."""
 LARGEST = 0.8
 """A region that covers more of the picture is not worth its seams."""
 NEAR_EDGE = 8
@@ -170,8 +171,8 @@ def _within(count: int, start: float, end: float) -> NDArray[np.bool_]:
 def _side(start: float, end: float, length: int) -> tuple[int, int]:
     """Where a region begins and how long it is along one side, in pixels: around `start` to `end`, shares of it."""
     first, last = max(0.0, start * length - MARGIN), min(float(length), end * length + MARGIN)
-    for part in range(1, PARTS):
-        size = math.ceil(length * part / PARTS / GRANULE) * GRANULE
+    for share in SHARES:
+        size = math.ceil(length * share / GRANULE) * GRANULE
         begin = int(min(first, length - size)) // GRANULE * GRANULE
         if begin + size >= last:
             return begin, size

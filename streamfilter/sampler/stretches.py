@@ -25,7 +25,7 @@ MOST_WORTH = 8.0
 MOST_LOOKS = 128
 ANCHOR_EVERY = 4
 """Of so many stretches the last one's end is seen as a whole, so that what came before it plays no part any more."""
-MOST_BYTES = 48_000_000
+MOST_BYTES = 36_000_000
 """What the pictures of a stretch may take in memory, as they come from the decoder."""
 
 

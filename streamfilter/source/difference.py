@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from mmap import mmap
 
 import cv2
 import numpy as np
@@ -47,6 +48,22 @@ class Difference:
         """What it takes in memory, beside its base."""
         return sum(part.samples.nbytes for parts in self.parts for part in parts)
 
+    def copied(self) -> Difference:
+        """The same in memory of its own, mapped for it alone: among all else, thousands of parts would leave holes."""
+        if not self.nbytes:
+            return self
+        memory, used = np.frombuffer(mmap(-1, self.nbytes), np.uint8), 0
+        planes: list[tuple[_Part, ...]] = []
+        for parts in self.parts:
+            own = []
+            for part in parts:
+                samples = memory[used : used + part.samples.size].reshape(part.samples.shape)
+                samples[:] = part.samples
+                own.append(replace(part, samples=samples))
+                used += part.samples.size
+            planes.append(tuple(own))
+        return Difference(self.base, tuple(planes))
+
     @contextmanager
     def shown(self) -> Iterator[VideoFrame]:
         """The frame as it was decoded, while the block lasts: `base` shows it meanwhile, to nobody else.
@@ -85,8 +102,8 @@ def difference(frame: VideoFrame, base: VideoFrame) -> Difference | None:
     most = _WORTH * sum(plane.size for plane, _ in pairs)
     if sum(_area(plane[::_SAMPLED], before[::_SAMPLED]) for plane, before in pairs) * _SAMPLED > most:
         return None
-    found = Difference(base, tuple(tuple(_parts(plane, before)) for plane, before in pairs))
-    return found if found.nbytes <= most else None
+    seen = Difference(base, tuple(tuple(_parts(plane, before)) for plane, before in pairs))
+    return seen.copied() if seen.nbytes <= most else None
 
 
 def _kind(frame: VideoFrame) -> tuple[object, ...]:
@@ -100,12 +117,13 @@ def _planes(frame: VideoFrame) -> Iterator[_Plane]:
 
 
 def _parts(plane: _Plane, before: _Plane) -> Iterator[_Part]:
+    """What differs, in the frame's own memory."""
     differs = cv2.absdiff(plane, before)
     for first in range(0, len(plane), _BAND):
         left, top, width, height = cv2.boundingRect(differs[first : first + _BAND])
         if width:
             top += first
-            yield _Part(top, left, plane[top : top + height, left : left + width].copy())
+            yield _Part(top, left, plane[top : top + height, left : left + width])
 
 
 def _area(plane: _Plane, before: _Plane) -> int:

@@ -19,6 +19,7 @@ from media import write_clip
 from streamfilter.config import RunConfig, SmootherConfig, check_config
 from streamfilter.pipeline import Network, identify, run
 from streamfilter.sampler import Answer, Inquiry, Pace, agree, between, due_looks, stretches
+from streamfilter.sampler.agreeing import NEARLY
 from streamfilter.sinks import EventLog
 from streamfilter.types import Box, Candidate, Gap, Look, Pixels, Rejection, Sighting
 
@@ -152,6 +153,8 @@ def answer(time_s: float, *seen: tuple[str, float, float, bool]) -> Answer:
         ([("Red", 0.1, 0.6, False)], [("Red", 0.8, 0.6, False)], False),
         ([("Red", 0.1, 0.6, False)], [("Red", 0.1, 0.6, True)], False),
         ([("Red", 0.1, 0.6, False)], [], False),
+        ([("Red", 0.1, NEARLY, False)], [], False),
+        ([("Red", 0.1, NEARLY - 0.01, False)], [], True),
     ],
 )
 def test_looks_agree_that_certainly_show_the_same(before: list[Any], after: list[Any], expected: bool) -> None:

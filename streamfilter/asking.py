@@ -81,7 +81,7 @@ class Asker:
         look = inquiry.stretch.look(number)
         thumbnail, time_s = thumbnail_of(look), look.frame.time_s
         before = inquiry.before(number, asked) if self._config.gate.tiles else None
-        # A run that was stopped goes on from there: nothing that is older may play a part in it.
+        # A run that was stopped goes on from an anchor: nothing that is older may play a part in it.
         is_anchor = inquiry.stretch.is_anchor and inquiry.is_last(number)
         if before is not None and not is_anchor:
             seen = asked[before] if before in asked else inquiry.answers[before].seen

@@ -2,8 +2,9 @@
 
 A look is due when as much that is new was shown since the last one as when the whole picture moves on for `stride_s`;
 where little does, later, but after `longest_s` in any case. So is one at which something seems to appear or to go: far
-more changes than just before, or tiles change once that did not change before. The first and the last due look at a
-shot lie half as far from its beginning and end: what goes on there is asked where they show anything.
+more changes than just before, tiles change once that did not change before, or come to rest with something new. The
+first and the last due look at a shot lie half as far from its beginning and end: what goes on there is asked where they
+show anything.
 """
 
 from __future__ import annotations

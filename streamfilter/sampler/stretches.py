@@ -59,7 +59,7 @@ class Stretch:
 
     @property
     def ends_anew(self) -> bool:
-        """Whether its last look shows another picture than the stretch before it."""
+        """Whether its last look shows another picture than the one that it goes on from."""
         return bool(self.runs) and not (self.is_continued and self.stands_for(self.runs[-1][-1]) == 0)
 
     def look(self, number: int) -> Look:

@@ -70,9 +70,10 @@ def test_a_look_at_which_something_appears_is_due_even_where_little_moves() -> N
 def test_a_look_at_which_far_more_changes_than_before_is_due() -> None:
     changed = changes(40, 0.05)
     changed[17:24, :20] = True
-    found = due(changed)
+    found = due_looks(times(40), changed, changes(40), PACE)
     assert 17 in found
-    assert not {19, 21, 22} & set(found), "it goes on to move"
+    assert not {19, 21, 22, 23} & set(found), "it goes on to move"
+    assert 23 in due(changed), "where it is new, its coming to rest is due, too"
 
 
 def test_a_look_at_which_something_has_faded_in_is_due() -> None:
@@ -254,14 +255,19 @@ def test_what_is_found_does_not_depend_on_the_batch_size(clip: Path, tmp_path: P
     assert without_start(found.content) == without_start(expected.content)
 
 
+def up_to_checkpoints(content: bytes) -> list[bytes]:
+    """A log as it was when each of its checkpoints had been written."""
+    lines = content.splitlines(keepends=True)
+    return [b"".join(lines[: number + 1]) for number, line in enumerate(lines) if b'"checkpoint"' in line]
+
+
 def test_a_run_goes_on_from_each_of_its_checkpoints_to_the_same_bytes(clip: Path, tmp_path: Path) -> None:
     often = {"stride_s": 0.2, "longest_s": 1.0}
     whole, log = Watched(clip, tmp_path / "whole.jsonl", sampler=often), tmp_path / "log.jsonl"
-    lines = whole.content.splitlines(keepends=True)
-    checkpoints = [number for number, line in enumerate(lines) if b'"checkpoint"' in line]
-    assert len(checkpoints) >= 3
-    for number in checkpoints:
-        log.write_bytes(b"".join(lines[: number + 1]))
+    stopped = up_to_checkpoints(whole.content)
+    assert len(stopped) >= 3
+    for content in stopped:
+        log.write_bytes(content)
         again = Watched(clip, log, resume=True, sampler=often)
         assert again.content == whole.content
         assert again.summary.count("still_looks") == whole.summary.count("still_looks")
@@ -312,9 +318,8 @@ def test_where_little_moves_one_stretch_in_some_ends_with_a_whole_look_and_a_run
     assert [label for label, *_ in whole.events] == ["Green"] * 3 + ["Red"]
     assert whole.asked > 100
     assert classifier.whole < 20
-    lines, log = whole.content.splitlines(keepends=True), tmp_path / "log.jsonl"
-    checkpoints = [number for number, line in enumerate(lines) if b'"checkpoint"' in line]
-    assert len(checkpoints) >= 5
-    for number in checkpoints:
-        log.write_bytes(b"".join(lines[: number + 1]))
+    stopped, log = up_to_checkpoints(whole.content), tmp_path / "log.jsonl"
+    assert len(stopped) >= 5
+    for content in stopped:
+        log.write_bytes(content)
         assert watched(log, resume=True)[0].content == whole.content

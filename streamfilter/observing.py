@@ -140,7 +140,9 @@ def _told(stretches: Iterable[Stretch], asker: Asker, known: int) -> Iterator[Ob
         if stretch.until < known:
             yield from _passed_over(stretch)
             stretch.drop_passed()
-            before = [*before[-1:], stretch] if before and before[-1].is_anchor else [*before, stretch]
+            if before and before[-1].is_anchor:
+                del before[:-1]
+            before.append(stretch)
             continue
         for one in before:
             deque(asker.tell(one), maxlen=0)

@@ -55,9 +55,8 @@ def largest_change(before: Pixels, after: Pixels) -> float:
 
 def tile_changes(before: Pixels, after: Pixels) -> NDArray[np.float64]:
     """The mean absolute change of each tile, `(9, 16)`, 0 to 1. Both `(72, 128)` uint8 luma."""
-    change = np.abs(before.astype(np.int16) - after.astype(np.int16))
-    down, across = TILES
-    return np.asarray(change.reshape(down, _TILE_PIXELS, across, _TILE_PIXELS).mean(axis=(1, 3)) / 255)
+    change = np.maximum(before, after) - np.minimum(before, after)
+    return np.asarray(tiles_of(change).mean(axis=1).reshape(TILES) / 255)
 
 
 def thumbnail_of(look: Look) -> Pixels:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamfilter.config import GateConfig
-from streamfilter.gate.still import tile_changes
+from streamfilter.gate.still import TILES, tile_changes
 from streamfilter.types import Box, Candidate, Pixels
 
 MARGIN = 48
@@ -40,7 +40,7 @@ class Seen:
     @classmethod
     def whole(cls, thumbnail: Pixels, time_s: float) -> Seen:
         """After a look at the whole picture."""
-        return cls(thumbnail, np.full((9, 16), time_s))
+        return cls(thumbnail, np.full(TILES, time_s))
 
     def after(self, region: Region, thumbnail: Pixels, time_s: float) -> Seen:
         """After another look at a region of the picture: the tiles that lie in it are seen anew."""

@@ -67,8 +67,12 @@ def due_looks(
     worth = [0.0, *(pace.worth(news[k], times_s[k] - times_s[k - 1]) for k in range(1, last + 1))]
     reached = np.cumsum(worth)
     evenly = {int(np.argmin(np.abs(reached - reached[-1] * share))) for share in _shares(reached[-1], begins, ends)}
-    appearing = {k for k in range(1, last + 1) if _jumps(times_s, shares, k) or _is_fresh(times_s, changed, k)}
-    appearing |= {k for k in range(1, last) if _stays(times_s, changed, novel, k)}
+    appearing = {
+        k
+        for k in range(1, last + 1)
+        if _jumps(times_s, shares, k)
+        or (_is_calm(shares, k) and (_is_fresh(times_s, changed, k) or _stays(times_s, changed, novel, k)))
+    }
     return sorted(({0} if not begins else set()) | ({last} if not ends else set()) | evenly | appearing)
 
 
@@ -91,12 +95,7 @@ def _jumps(times_s: Sequence[float], shares: NDArray[np.float64], k: int) -> boo
 
 
 def _is_fresh(times_s: Sequence[float], changed: NDArray[np.bool_], k: int) -> bool:
-    """Whether many tiles change at this look, and neither at the looks beside it nor for some time before.
-
-    While much of the picture moves, tiles change once all the time.
-    """
-    if not _is_calm(changed, k):
-        return False
+    """Whether many tiles change at this look, and neither at the looks beside it nor for some time before."""
     beside = [i for i in range(1, k) if times_s[k] - times_s[i] <= MEMORY_S] + [k + 1] * (k + 1 < len(times_s))
     return bool((changed[k] & ~changed[beside].any(axis=0)).mean() >= FRESH_SHARE)
 
@@ -104,12 +103,10 @@ def _is_fresh(times_s: Sequence[float], changed: NDArray[np.bool_], k: int) -> b
 def _stays(times_s: Sequence[float], changed: NDArray[np.bool_], novel: NDArray[np.bool_], k: int) -> bool:
     """Whether many tiles show something new at this look, and keep it for a while: what has faded in, say."""
     until = next((i for i in range(k + 1, len(times_s)) if times_s[i] - times_s[k] >= REST_S), None)
-    if until is None or not _is_calm(changed, k):
-        return False
-    return bool((novel[k] & ~changed[k + 1 : until + 1].any(axis=0)).mean() >= FRESH_SHARE)
+    return until is not None and bool((novel[k] & ~changed[k + 1 : until + 1].any(axis=0)).mean() >= FRESH_SHARE)
 
 
-def _is_calm(changed: NDArray[np.bool_], k: int) -> bool:
-    """Whether the picture does not move as a whole around this look."""
-    around = [i for i in range(max(1, k - AROUND), min(len(changed), k + AROUND + 1)) if i != k]
-    return not around or bool(np.median(changed[around].mean(axis=1)) < CALM_SHARE)
+def _is_calm(shares: NDArray[np.float64], k: int) -> bool:
+    """Whether the picture does not move as a whole around this look: while it does, tiles change once all the time."""
+    around = [i for i in range(max(1, k - AROUND), min(len(shares), k + AROUND + 1)) if i != k]
+    return not around or bool(np.median(shares[around]) < CALM_SHARE)

@@ -50,9 +50,10 @@ class Difference:
 
     def copied(self) -> Difference:
         """The same in memory of its own, mapped for it alone: among all else, thousands of parts would leave holes."""
-        if not self.nbytes:
+        size = self.nbytes
+        if not size:
             return self
-        memory, used = np.frombuffer(mmap(-1, self.nbytes), np.uint8), 0
+        memory, used = np.frombuffer(mmap(-1, size), np.uint8), 0
         planes: list[tuple[_Part, ...]] = []
         for parts in self.parts:
             own = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,12 +13,15 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from test_classifier import CPU, RED, color_model, picture_with
 from tiny import tiny_model
+from torch import nn
+from torch.nn import functional as F
 
 from streamfilter.classifier import make_classifier
 from streamfilter.classifier.boxes import GROWN, MOST_STRETCHED
 from streamfilter.classifier.closer import CloserLook, blend, cut_out
 from streamfilter.classifier.runtimes import TorchRuntime
-from streamfilter.model import load_model, save_model
+from streamfilter.classifier.runtimes.base import close_maps
+from streamfilter.model import DenseResNet, load_model, save_model
 from streamfilter.model.closer import Closer, Cut, describe_closer, pack_closer, restore_closer
 from streamfilter.model.device import choose_compute
 from streamfilter.training.closer import PENALTY, close_logits, fit_closer, fit_linear
@@ -130,6 +134,39 @@ def test_the_closer_look_is_a_linear_map_of_mean_and_maximum_of_layer_3(cut: Cut
     np.testing.assert_allclose(seen.logits, expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("side", [96, 160, 112])
+@pytest.mark.parametrize("cut", ["box", "square"])
+def test_a_closer_look_reads_the_quarters_of_a_cut_too(side: int, cut: Cut) -> None:
+    """A middle row or column of cells, which 112 pixels have, belongs to both sides."""
+    network, compute = tiny_model().network, choose_compute("cpu", "float32", threads=1)
+    cuts = np.random.default_rng(side).integers(0, 256, (2, side, side, 3), np.uint8)
+    (read,) = TorchRuntime(network, compute, cut).close([list(cuts)])
+    with torch.inference_mode():
+        maps = network.lower(torch.from_numpy(cuts).permute(0, 3, 1, 2).float())
+    maps = maps[:, :, 1:-1, 1:-1] if cut == "box" else maps
+    quarters = F.adaptive_avg_pool2d(maps, 2).permute(0, 2, 3, 1).flatten(1)
+    expected = torch.cat([maps.mean((2, 3)), maps.amax((2, 3)), quarters], 1)
+    np.testing.assert_allclose(read, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_closer_look_tells_the_same_parts_in_another_order_apart() -> None:
+    """By mean and maximum alone a mark and the same mark with its halves changed over are one."""
+    (model, other) = (replace(closer(), weight=torch.zeros(ROWS, parts * WIDTH // 2)) for parts in (2, 6))
+    model.weight[0], other.weight[0, 2 * WIDTH // 2 : 3 * WIDTH // 2] = 1, 1  # all, and the upper left quarter
+    maps = torch.rand(1, WIDTH // 2, 4, 4, generator=torch.Generator().manual_seed(0))
+
+    class Maps(nn.Module):
+        def lower(self, pictures: torch.Tensor) -> torch.Tensor:
+            return pictures
+
+    def said(look: Closer, shown: torch.Tensor) -> float:
+        read = close_maps(cast(DenseResNet, Maps()), shown, "square")[0]
+        return float(look.weight[0] @ read[: look.weight.shape[1]])
+
+    assert said(model, maps) == pytest.approx(said(model, maps.flip(3)), rel=1e-5)
+    assert abs(said(other, maps) - said(other, maps.flip(3))) > 0.1
+
+
 def test_a_closer_look_may_change_what_a_candidate_is_and_can_be_switched_off() -> None:
     picture = picture_with((RED, (64, 64, 64, 64)))
     tiny = tiny_model()
@@ -169,19 +206,21 @@ def test_a_closer_look_survives_its_file(tmp_path: Path) -> None:
 def test_a_header_that_is_none_is_refused(change: dict[str, object]) -> None:
     header = describe_closer(closer())["closer"] | change
     with pytest.raises((ValueError, TypeError)):
-        restore_closer(header, pack_closer(closer()), rows=ROWS)
+        restore_closer(header, pack_closer(closer()), rows=ROWS, channels=WIDTH // 2)
 
 
 def test_tensors_that_do_not_fit_are_refused() -> None:
     header, tensors = describe_closer(closer())["closer"], pack_closer(closer())
     with pytest.raises(ValueError, match="rows"):
-        restore_closer(header, tensors, rows=ROWS + 1)
+        restore_closer(header, tensors, rows=ROWS + 1, channels=WIDTH // 2)
     with pytest.raises(ValueError, match="expected"):
-        restore_closer(header, {}, rows=ROWS)
+        restore_closer(header, {}, rows=ROWS, channels=WIDTH // 2)
     with pytest.raises(ValueError, match="header"):
-        restore_closer(None, tensors, rows=ROWS)
+        restore_closer(None, tensors, rows=ROWS, channels=WIDTH // 2)
     with pytest.raises(ValueError, match="finite"):
-        restore_closer(header, tensors | {"closer.bias": torch.full((ROWS,), torch.inf)}, rows=ROWS)
+        restore_closer(
+            header, tensors | {"closer.bias": torch.full((ROWS,), torch.inf)}, rows=ROWS, channels=WIDTH // 2
+        )
 
 
 def test_the_linear_fit_is_the_one_that_scikit_learn_finds() -> None:

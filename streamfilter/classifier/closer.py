@@ -22,7 +22,7 @@ ALIASING = 0.6
 class Seen:
     """What the closer look saw at `n` boxes of one picture.
 
-    `features`: `(n, F)` float32, mean and maximum of layer 3. `logits`: `(n, C+1)` float32, of the dense pass and the
+    `features`: `(n, F)` float32, what it reads of layer 3. `logits`: `(n, C+1)` float32, of the dense pass and the
     closer look together.
     """
 
@@ -51,7 +51,7 @@ class CloserLook:
         """
         side, cut = self._closer.side, self._closer.cut
         cuts = [[cut_out(picture, box, side, cut) for box in own] for picture, own in zip(pictures, boxes, strict=True)]
-        read = self._runtime.close(cuts) if cuts else []
+        read = [features[:, : len(self._weight)] for features in self._runtime.close(cuts)] if cuts else []
         return [Seen(features, self._logits(own, features)) for own, features in zip(dense, read, strict=True)]
 
     def _logits(self, dense: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -28,7 +28,7 @@ NOTHING = 10.0
 class Glance:
     """What half the size says of a picture. `region`: what is worth the full look; None: nothing of it.
 
-    `places`: what half the size proposes; None: it was not asked.
+    `places`: what half the size proposes, where that is all that is asked.
     """
 
     region: Region | None
@@ -48,10 +48,12 @@ class CoarsePass:
         """What is worth the full look, by its reading at half the size. Picture: `(H, W, 3)` uint8."""
         if min(reading.output.logits.shape[2:]) < LEAST_CELLS:
             return Glance(whole_of(picture))
-        places = self._proposer.fit([reading])
+        boxes = self._proposer.places(reading)
         height, width = picture.shape[:2]
-        small = places.boxes[(places.boxes[:, 2:] * (width, height)).min(axis=1) < self._small]
-        return Glance(self._part(small.clip(0, 1), picture) if len(small) else None, places)
+        small = boxes[(boxes[:, 2:] * (width, height)).min(axis=1) < self._small]
+        if len(small):
+            return Glance(self._part(small.clip(0, 1), picture))
+        return Glance(None, self._proposer.fit([reading]))
 
     def _part(self, boxes: NDArray[np.float64], picture: Pixels) -> Region:
         """The part of a picture that holds these boxes."""

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from streamfilter.classifier.ranking import evidence, mark_chances
 from streamfilter.classifier.regions import RegionHead
 from streamfilter.classifier.suppress import distinct, suppress, vote
 from streamfilter.classifier.windows import window_boxes, window_grid, window_means, windows_at
@@ -35,6 +36,9 @@ MOST_REGIONS, SAME_REGION_IOU = 150, 0.7
 """Windows that the region head reads, and how much two of them may overlap."""
 LEAST_SCORE = 0.3
 """Where the head says that less than this share of a window at the floor is a mark, it is no place."""
+LEAST_WORTH = 0.2
+"""A place that is less likely a mark than this share of the floor is not worth a closer look. On pictures that nobody
+had seen none of the marks that are found was less likely than 0.4 of it, and half of what photographs propose was."""
 _SLACK = 1e-3
 """More than rounding takes from the difference of two logits."""
 SAME_PLACE_IOU = 0.5
@@ -81,11 +85,16 @@ class _Likely:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """What a region head reads in one dense pass, `output`: boxes `(n, 4)` and how likely each fits a label, `(n,)`."""
+    """What a region head reads in one dense pass, `output`.
+
+    `boxes`: `(n, 4)`. `scores`: `(n,)`, how likely each was a label where it was proposed, times what of it is a mark.
+    `worth`: `(n,)`, how likely each is one of a label's marks, where that was fitted; else the scores.
+    """
 
     output: DenseOutput
     boxes: NDArray[np.float64]
     scores: NDArray[np.float64]
+    worth: NDArray[np.float64]
 
 
 class Proposer:
@@ -109,6 +118,7 @@ class Proposer:
         self._network, self._config = network, config
         self._floor, self._temperature = floor, temperature
         self._head = RegionHead(regions) if regions is not None else None
+        self._ranking = regions.ranking if regions is not None else None
 
     @property
     def fits(self) -> bool:
@@ -161,28 +171,54 @@ class Proposer:
 
     def read(self, output: DenseOutput) -> Reading:
         """What the region head reads in a dense pass; there is one (`fits`)."""
+        boxes, overlap, likely = self._fitted(output)
+        scores = likely * overlap
+        worth = scores
+        if self._ranking is not None:
+            worth = mark_chances(self._evidence(output, boxes, overlap), self._ranking)
+        return Reading(output, boxes, scores, worth)
+
+    def evidence(self, output: DenseOutput) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The boxes `(n, 4)` that the region head reads in a dense pass, and their `ranking.evidence`, `(n, 4)`."""
+        boxes, overlap, _ = self._fitted(output)
+        return boxes, self._evidence(output, boxes, overlap)
+
+    def _fitted(self, output: DenseOutput) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Boxes fitted to what is there, how much of each is a mark, and how likely its window was a label."""
         assert self._head is not None
         likely = self._likely(output)
         read = _apart(likely)
         if not read:
-            return Reading(output, np.zeros((0, 4)), np.zeros(0))
-        boxes, overlap = self._head.read(output.embedding, likely.boxes[read])
-        scores = likely.scores[read] * overlap
-        enough = scores >= LEAST_SCORE * self._floor
-        return Reading(output, boxes[enough], scores[enough])
+            return np.zeros((0, 4)), np.zeros(0), np.zeros(0)
+        return *self._head.read(output.embedding, likely.boxes[read]), likely.scores[read]
+
+    def _evidence(
+        self, output: DenseOutput, boxes: NDArray[np.float64], overlap: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        windows = windows_at(boxes, *output.logits.shape[2:])
+        return evidence(overlap, self.logits(output, windows), boxes)
+
+    def places(self, reading: Reading) -> NDArray[np.float64]:
+        """Where one reading alone says that something may be, and be it little: boxes `(n, 4)`."""
+        return reading.boxes[self._distinct(reading.boxes, reading.scores, LEAST_SCORE)]
 
     def fit(self, readings: Sequence[Reading]) -> Proposals:
-        """Places that fit what is there, and are likeliest to overlap a mark that is likely a label.
+        """Places that fit what is there, those that are likeliest a mark of a label first.
 
         `readings`: of the same picture at several sizes, the largest first.
         """
         places = np.concatenate([reading.boxes for reading in readings])
-        scores = np.concatenate([reading.scores for reading in readings])
-        kept = distinct(places, scores, iou=SAME_PLACE_IOU, most=MOST_FITTED)
+        worth = np.concatenate([reading.worth for reading in readings])
+        kept = self._distinct(places, worth, LEAST_SCORE if self._ranking is None else LEAST_WORTH)
         size = np.repeat(np.arange(len(readings)), [len(reading.boxes) for reading in readings])[kept]
         outputs = [reading.output for reading in readings]
         windows = windows_at(places[kept], *outputs[0].logits.shape[2:])
         return Proposals(windows, places[kept], self._features_at(outputs, size, places[kept]))
+
+    def _distinct(self, boxes: NDArray[np.float64], scores: NDArray[np.float64], least: float) -> list[int]:
+        """The boxes, by index, that are places of their own and have this share of the floor at least, best first."""
+        kept = distinct(boxes, scores, iou=SAME_PLACE_IOU, most=MOST_FITTED)
+        return [k for k in kept if scores[k] >= least * self._floor]
 
     def _features_at(
         self, outputs: Sequence[DenseOutput], size: NDArray[np.int64], boxes: NDArray[np.float64]

@@ -2,8 +2,10 @@
 
 The dense pass finds where something could be; it reads a small logo from a handful of cells and takes the best of
 thousands of windows. The closer look cuts the few candidates out of the picture, enlarges each to one size and reads
-it again with the lower part of the same network (stem to layer 3, mean and maximum over the box) and a linear
-classifier. Two opinions that err differently: their logits are added, with weights that validation pictures decide.
+it again with the lower part of the same network (stem to layer 3) and a linear classifier. That reads mean and maximum
+over the box, and the means of its quarters: what makes a mark is where its parts are (Lazebnik et al., "Beyond bags of
+features: spatial pyramid matching for recognizing natural scene categories", CVPR 2006). Two opinions that err
+differently: their logits are added, with weights that validation pictures decide.
 
 A mark that is half cut off looks like another one, so it matters that boxes fit: see `model.regions`.
 """
@@ -23,6 +25,9 @@ _TENSORS = ("weight", "bias")
 Cut = Literal["box", "square"]
 """How a candidate is cut out: `box`: the box and a margin, stretched to a square, read without the margin; `square`: a
 square around the longer side, read whole, as the first models of this kind have it."""
+PARTS = (2, 6)
+"""Numbers for each channel of layer 3: mean and maximum, which is all that the first models of this kind read, and the
+means of four quarters."""
 SIDES = range(32, 513, 32)
 """Sides in pixels to which a candidate may be enlarged."""
 
@@ -60,10 +65,12 @@ def describe_closer(closer: Closer | None) -> dict[str, Any]:
     return {"closer": {name: getattr(closer, name) for name in named}}
 
 
-def restore_closer(header: Mapping[str, Any] | None, tensors: Mapping[str, Tensor], *, rows: int) -> Closer | None:
+def restore_closer(
+    header: Mapping[str, Any] | None, tensors: Mapping[str, Tensor], *, rows: int, channels: int
+) -> Closer | None:
     """The closer look that gave this header and these tensors, None where there is none.
 
-    `rows`: labels and the none class. `ValueError`, `KeyError` or `TypeError` for what is none.
+    `rows`: labels and the none class; `channels`: of layer 3. `ValueError`, `KeyError` or `TypeError` for what is none.
     """
     own = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
     if header is None and not own:
@@ -71,8 +78,11 @@ def restore_closer(header: Mapping[str, Any] | None, tensors: Mapping[str, Tenso
     if header is None or own.keys() != set(_TENSORS):
         raise ValueError(f"closer: tensors {sorted(own)}, expected {list(_TENSORS)} and their header")
     weight, bias = own["weight"].float(), own["bias"].float()
-    if weight.dim() != 2 or len(weight) != rows or bias.shape != (rows,):
-        raise ValueError(f"closer: weight {tuple(weight.shape)}, bias {tuple(bias.shape)}, expected {rows} rows")
+    if weight.shape not in [(rows, parts * channels) for parts in PARTS] or bias.shape != (rows,):
+        raise ValueError(
+            f"closer: weight {tuple(weight.shape)}, bias {tuple(bias.shape)}, expected {rows} rows of "
+            f"{' or '.join(str(parts * channels) for parts in PARTS)}"
+        )
     numbers = [float(header[name]) for name in ("dense", "close", "none")]
     if not all(map(math.isfinite, numbers)) or not all(bool(torch.isfinite(t).all()) for t in (weight, bias)):
         raise ValueError("closer: holds numbers that are not finite")

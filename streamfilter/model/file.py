@@ -217,7 +217,7 @@ def _rebuild(header: dict[str, Any], tensors: dict[str, Tensor], *, digest: str)
         probability=restore_curve(header.get("probability")),
         enrolled=restore_enrolled(header.get("enrolled", {}), tensors, labels=labels, embedding=shape.embedding),
         regions=restore_regions(tensors, embedding=shape.embedding),
-        closer=restore_closer(header.get("closer"), tensors, rows=shape.labels + 1),
+        closer=restore_closer(header.get("closer"), tensors, rows=shape.labels + 1, channels=network.middle),
         references=restore_references(header.get("references"), tensors),
         int8=restore_int8(header.get("int8"), network),
         digest=digest,

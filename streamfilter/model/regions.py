@@ -5,6 +5,8 @@ a mark lies outside. The region head reads the embedding in a window cell by cel
 ICCV 2017) and says how much the window overlaps a mark, whichever it is (Jiang et al., "Acquisition of localization
 confidence for accurate object detection", ECCV 2018), and how its box would fit better (Girshick et al., CVPR 2014).
 Both are linear, fitted by ridge regression, and cost next to nothing beside the dense pass.
+
+Which of the boxes are worth a closer look is a logistic regression on what is known of them (see `classifier.ranking`).
 """
 
 from __future__ import annotations
@@ -18,24 +20,29 @@ PREFIX = "regions."
 CELLS = 4
 """A window is read on a grid of so many cells a side."""
 OUTPUTS = 5
+EVIDENCE = 4
+"""Numbers that the ranking goes by."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Regions:
     """`weight @ x + bias` of a window's grid `x`, `(E × CELLS²,)`: `(5, E × CELLS²)` and `(5,)`.
 
-    First the overlap (IoU) with a mark, then the moves to it: see `classifier.boxes.moves_to`.
+    First the overlap (IoU) with a mark, then the moves to it: see `classifier.boxes.moves_to`. `ranking`: `(5,)`, the
+    weights of a box's evidence and the bias that give the log odds that it is a label's mark; None: not fitted.
     """
 
     weight: Tensor
     bias: Tensor
+    ranking: Tensor | None = None
 
 
 def pack_regions(regions: Regions | None) -> dict[str, Tensor]:
     """Its tensors, as the model file names them; half precision is plenty for fractions of a box."""
     if regions is None:
         return {}
-    return {PREFIX + "weight": regions.weight.half(), PREFIX + "bias": regions.bias.float()}
+    packed = {PREFIX + "weight": regions.weight.half(), PREFIX + "bias": regions.bias.float()}
+    return packed if regions.ranking is None else packed | {PREFIX + "ranking": regions.ranking.float()}
 
 
 def restore_regions(tensors: Mapping[str, Tensor], *, embedding: int) -> Regions | None:
@@ -43,12 +50,15 @@ def restore_regions(tensors: Mapping[str, Tensor], *, embedding: int) -> Regions
     own = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
     if not own:
         return None
-    if own.keys() != {"weight", "bias"}:
-        raise ValueError(f"regions: tensors {sorted(own)}, expected bias and weight")
+    if own.keys() - {"ranking"} != {"weight", "bias"}:
+        raise ValueError(f"regions: tensors {sorted(own)}, expected bias and weight, and maybe ranking")
     weight, bias = own["weight"].float(), own["bias"].float()
     wanted = (OUTPUTS, embedding * CELLS**2)
     if weight.shape != wanted or bias.shape != (OUTPUTS,):
         raise ValueError(f"regions: weight {tuple(weight.shape)}, bias {tuple(bias.shape)}, expected {wanted}")
-    if not all(bool(tensor.isfinite().all()) for tensor in (weight, bias)):
+    ranking = own["ranking"].float() if "ranking" in own else None
+    if ranking is not None and ranking.shape != (EVIDENCE + 1,):
+        raise ValueError(f"regions: ranking {tuple(ranking.shape)}, expected {(EVIDENCE + 1,)}")
+    if not all(bool(tensor.isfinite().all()) for tensor in (weight, bias, ranking) if tensor is not None):
         raise ValueError("regions: holds numbers that are not finite")
-    return Regions(weight, bias)
+    return Regions(weight, bias, ranking)

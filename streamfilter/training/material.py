@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
+
+from torch import Tensor
 
 from streamfilter.config import TrainConfig
 from streamfilter.console import Console
@@ -27,6 +29,7 @@ from streamfilter.training.composers import (
     strangers_count,
 )
 from streamfilter.training.examples import Dataset, Example
+from streamfilter.training.ranking import fit_ranking, judged_boxes
 from streamfilter.training.regions import fit_regions, is_marked, marked_pictures, marked_scenes
 from streamfilter.training.rejection import Material
 from streamfilter.training.spotting import Spots, Spotter, found_in, join_spots
@@ -79,11 +82,13 @@ def gather(
     `config.closer_pictures` are set.
     """
     plain = Spotter(network, compute, short_side=config.short_side)
+    jobs = list(_jobs(taught, held, composers, config))
     regions = _regions(plain, taught, composers, config, console=console)
+    if regions is not None:
+        regions = replace(regions, ranking=_ranking(plain.with_regions(regions), jobs, console=console))
     spotter = plain.with_regions(regions)
     with console.progress("close-ups", float(len(taught.examples))) as progress:
         close_up = close_ups(taught.examples, taught.labels, spotter, seed=config.seed, advance=progress.advance)
-    jobs = list(_jobs(taught, held, composers, config))
     with console.progress("looking closer", float(sum(len(job.seeds) for job in jobs))) as progress:
         seen = [(job, spotter.spot(job.compose, job.seeds, advance=progress.advance)) for job in jobs]
     parts = [[spots for job, spots in seen if job.weighs and job.held is is_held] for is_held in (False, True)]
@@ -111,6 +116,15 @@ def _regions(
     )
     with console.progress("fitting boxes", float(len(examples) + len(seeds))) as progress:
         return fit_regions(marked, spotter, seed=config.seed, advance=progress.advance)
+
+
+def _ranking(spotter: Spotter, jobs: Sequence[_Job], *, console: Console) -> Tensor | None:
+    """How likely boxes are marks, from what is held out: of what a network was taught with it is too sure."""
+    held = [job for job in jobs if job.held and job.weighs]
+    with console.progress("weighing boxes", float(sum(len(job.seeds) for job in held))) as progress:
+        return fit_ranking(
+            [one for job in held for one in judged_boxes(spotter, job.compose, job.seeds, advance=progress.advance)]
+        )
 
 
 def _finder(closer: Closer | None) -> Callable[[Spots], Found]:

@@ -15,6 +15,7 @@ from streamfilter.classifier.proposals import Proposals, Proposer, fit_size, hal
 from streamfilter.classifier.runtimes import Runtime
 from streamfilter.config import ClassifierConfig
 from streamfilter.model import DenseResNet
+from streamfilter.model.closer import PARTS
 from streamfilter.model.device import Compute
 from streamfilter.model.network import DenseOutput
 from streamfilter.model.regions import Regions
@@ -73,6 +74,7 @@ class Spotter:
         self._network, self._compute, self._short_side = network, compute, short_side
         self._runtime = runtime or frozen_runtime(network, compute)
         self._proposer = Proposer(network, ClassifierConfig(), floor=0.0, places=True, regions=regions)
+        self.none = network.shape.labels
         # Pictures of several sizes can pass together on a CPU only.
         self.together = TOGETHER if compute.device.type == "cpu" else 1
 
@@ -86,6 +88,16 @@ class Spotter:
         """The dense passes of some pictures, on a GPU of one size: at the size of analysis, and at half of it."""
         halves = self._runtime.dense([halved(picture) for picture in pictures])
         return list(zip(self._runtime.dense(pictures), halves, strict=True))
+
+    def evidence(self, pictures: Sequence[Pixels]) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Of each picture the boxes that the region head reads at both sizes, and what tells of them whether they are
+        marks: see `Proposer.evidence`.
+        """
+        found = []
+        for outputs in self.dense(pictures):
+            boxes, evidence = zip(*(self._proposer.evidence(output) for output in outputs), strict=True)
+            found.append((np.concatenate(boxes), np.concatenate(evidence)))
+        return found
 
     def regions(self, output: DenseOutput) -> NDArray[np.float64]:
         """The windows of a picture that a region head reads, as boxes `(n, 4)`."""
@@ -113,8 +125,8 @@ class Spotter:
         return [Box(x, y, min(width, 1 - x), min(height, 1 - y))]
 
     def close(self, cuts: Sequence[Pixels]) -> NDArray[np.float32]:
-        """Mean and maximum `(n, F)` of the closer look at cuts `(SIDE, SIDE, 3)`."""
-        return self._runtime.close([cuts])[0] if cuts else np.zeros((0, 2 * self._network.middle), np.float32)
+        """Features `(n, F)` of the closer look at cuts `(SIDE, SIDE, 3)`."""
+        return self._runtime.close([cuts])[0] if cuts else np.zeros((0, PARTS[-1] * self._network.middle), np.float32)
 
     def _propose(self, pictures: Sequence[Pixels]) -> list[Proposals]:
         """What a run would propose; without a region head half the size is not looked at."""
@@ -151,7 +163,12 @@ def spot_labels(spots: Spots) -> NDArray[np.int64]:
     none = spots.features.logits.shape[1] - 1
     labels = np.full(len(spots.scene), IGNORE, np.int64)
     for rows, facts in _by_scene(spots):
-        labels[rows] = _labels_in(spots.boxes[rows], softmax(spots.features.logits[rows], 1.0), facts, none)
+        boxes, logits = spots.boxes[rows], spots.features.logits[rows]
+        labels[rows] = labels_at(boxes, facts, none=none)
+        if not len(facts.boxes) and facts.whole_label >= 0 and len(rows):
+            likeliest = softmax(logits, 1.0)[:, facts.whole_label]
+            if likeliest.max() >= SURE:
+                labels[rows[likeliest.argmax()]] = facts.whole_label
     return labels
 
 
@@ -189,9 +206,8 @@ def _by_scene(spots: Spots) -> Iterator[tuple[NDArray[np.intp], SceneFacts]]:
         yield np.flatnonzero(spots.scene == number), facts
 
 
-def _labels_in(
-    boxes: NDArray[np.float64], chances: NDArray[np.float64], facts: SceneFacts, none: int
-) -> NDArray[np.int64]:
+def labels_at(boxes: NDArray[np.float64], facts: SceneFacts, *, none: int) -> NDArray[np.int64]:
+    """What boxes `(n, 4)` in a scene show, `(n,)`: a label's index, `none`, or `IGNORE` where that is not known."""
     labels = np.full(len(boxes), IGNORE, np.int64)
     if len(facts.boxes):
         iou = overlaps(boxes, facts.boxes)[1]
@@ -201,8 +217,6 @@ def _labels_in(
         labels[same] = np.where(facts.whole_labels >= 0, facts.whole_labels, IGNORE)[best[same]]
     elif facts.whole_label < 0:
         labels[:] = none
-    elif len(boxes) and chances[:, facts.whole_label].max() >= SURE:
-        labels[chances[:, facts.whole_label].argmax()] = facts.whole_label
     return labels
 
 

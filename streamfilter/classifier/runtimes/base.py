@@ -45,13 +45,17 @@ class Runtime(Protocol):
 
 
 def close_maps(network: DenseResNet, pictures: Tensor, cut: Cut) -> Tensor:
-    """Mean and maximum of layer 3 of cuts `(N, 3, side, side)`, RGB 0 to 255: `(N, F)`.
+    """Of layer 3 of cuts `(N, 3, side, side)`, RGB 0 to 255: mean, maximum, and the means of its quarters, `(N, F)`.
 
-    The outermost cells of a stretched box are its margin, and see the padding of every layer: they do not count.
+    The outermost cells of a stretched box are its margin, and see the padding of every layer: they do not count. The
+    quarters are upper left, upper right, lower left, lower right; a middle row or column belongs to both sides.
     """
     maps = network.lower(pictures).float()
     inner = maps if cut == "square" else maps[:, :, 1:-1, 1:-1]
-    return torch.cat([inner.mean(dim=(2, 3)), inner.amax(dim=(2, 3))], dim=1)
+    height, width = inner.shape[2:]
+    upper, lower = inner[:, :, : (height + 1) // 2], inner[:, :, height // 2 :]
+    quarters = (part for half in (upper, lower) for part in (half[..., : (width + 1) // 2], half[..., width // 2 :]))
+    return torch.cat([inner.mean(dim=(2, 3)), inner.amax(dim=(2, 3)), *(q.mean(dim=(2, 3)) for q in quarters)], dim=1)
 
 
 class DensePass(nn.Module):

@@ -22,7 +22,7 @@ OPSET = 17
 INPUT = "pictures"
 OUTPUTS = {"dense": ("embedding", "logits"), "close": ("features",), FROZEN: ("middle", "top")}
 """What the passes give, by pass: see `base.Runtime`."""
-VERSION = 3
+VERSION = 4
 """Of the conversion: raised whenever the same network is converted to something else."""
 _EXAMPLE = (2, 64, 96, 3)
 _one_at_a_time = threading.Lock()

@@ -64,7 +64,7 @@ def as_batch(pictures: Sequence[Pixels], compute: Compute) -> Tensor:
 def close_features(
     network: DenseResNet, cuts: Sequence[Pixels], compute: Compute, cut: Cut = "box"
 ) -> NDArray[np.float32]:
-    """Mean and maximum of layer 3, `(n, F)`, of cuts `(side, side, 3)` uint8."""
+    """See `base.close_maps`: `(n, F)` of cuts `(side, side, 3)` uint8."""
     rows = []
     for first in range(0, len(cuts), CHUNK):
         with torch.inference_mode(), compute.autocast():

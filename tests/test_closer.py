@@ -114,6 +114,29 @@ def test_both_opinions_are_added_with_their_weights() -> None:
     np.testing.assert_allclose(blend(dense, close, closer()), expected, rtol=1e-6)
 
 
+def test_the_odds_that_a_box_is_a_mark_speak_against_none_of_the_above() -> None:
+    rng = np.random.default_rng(0)
+    dense, close = rng.normal(0, 1, (5, ROWS)).astype(np.float32), rng.normal(0, 1, (5, ROWS))
+    odds = rng.normal(0, 3, 5)
+    expected = 0.5 * dense + 2 * close + [0, 0, 0.25]
+    expected[:, 2] -= 0.5 * odds
+    np.testing.assert_allclose(blend(dense, close, replace(closer(), mark=0.5), odds), expected, rtol=1e-5)
+
+
+def test_odds_that_know_more_than_both_looks_count_more() -> None:
+    rng = np.random.default_rng(5)
+    taught, held = separable(0, noise=3.0), separable(1, noise=3.0)
+    told = 2 * np.where(spot_labels(held) < ROWS - 1, 1.0, -1.0) + rng.normal(0, 0.5, len(held.scene))
+    plain = fit_closer(taught, NO_CLOSE_UPS, held)
+    fitted = fit_closer(taught, NO_CLOSE_UPS, replace(held, odds=told))
+    assert plain is not None
+    assert fitted is not None
+    assert fitted.mark > 1
+    logits = close_logits(fitted, replace(held, odds=told)).features.logits
+    is_none = logits.argmax(axis=1) == ROWS - 1
+    assert (is_none == (spot_labels(held) == ROWS - 1)).mean() > 0.95
+
+
 @pytest.mark.parametrize("cut", ["box", "square"])
 def test_the_closer_look_is_a_linear_map_of_mean_and_maximum_of_layer_3(cut: Cut) -> None:
     """Of all of it for a square around the box, without the margin for the stretched box itself."""

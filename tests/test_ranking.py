@@ -13,12 +13,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from test_regions import IN_A_CORNER, empty_output, looking_first, saying, show
 from tiny import tiny_model
 
 from streamfilter.classifier.proposals import LEAST_WORTH, MOST_FITTED, Proposer
-from streamfilter.classifier.ranking import evidence, mark_chances
+from streamfilter.classifier.ranking import MOST_ODDS, evidence, mark_odds
 from streamfilter.config import ClassifierConfig
 from streamfilter.model import load_model, save_model
 from streamfilter.model.regions import EVIDENCE, Regions, pack_regions, restore_regions
@@ -56,13 +57,13 @@ def test_the_evidence_of_a_box_is_its_overlap_its_odds_its_label_and_its_area() 
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 300))
-def test_the_evidence_of_any_box_is_finite_and_so_is_its_chance(seed: int, spread: float) -> None:
+def test_the_evidence_of_any_box_is_finite_and_so_are_its_odds(seed: int, spread: float) -> None:
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, spread, (5, 4)).astype(np.float32)
     found = evidence(rng.random(5), logits, rng.uniform(-0.5, 2, (5, 4)))
-    chances = mark_chances(found, torch.from_numpy(rng.normal(0, 100, EVIDENCE + 1)).float())
+    odds = mark_odds(found, torch.from_numpy(rng.normal(0, 100, EVIDENCE + 1)).float())
     assert np.isfinite(found).all()
-    assert ((chances >= 0) & (chances <= 1)).all()
+    assert (np.abs(odds) <= MOST_ODDS).all()
 
 
 def test_the_fit_is_the_one_that_scikit_learn_finds_with_each_picture_counting_the_same() -> None:
@@ -75,14 +76,14 @@ def test_the_fit_is_the_one_that_scikit_learn_finds_with_each_picture_counting_t
     other = LogisticRegression(C=1 / (PENALTY * shares.sum()), tol=1e-9, max_iter=2000)
     other.fit((rows - center) / spread, np.concatenate([one.is_mark for one in pictures]), sample_weight=shares)
     expected = other.predict_proba((rows - center) / spread)[:, 1]
-    np.testing.assert_allclose(mark_chances(rows, ranking), expected, atol=1e-3)
+    np.testing.assert_allclose(expit(mark_odds(rows, ranking)), expected, atol=1e-3)
 
 
 def test_chances_are_as_large_as_the_share_of_marks_on_pictures_that_nobody_saw() -> None:
     ranking = fit_ranking(judged(400, seed=1))
     assert ranking is not None
     pictures = judged(400, seed=2)
-    chances = mark_chances(np.concatenate([one.evidence for one in pictures]), ranking)
+    chances = expit(mark_odds(np.concatenate([one.evidence for one in pictures]), ranking))
     is_mark = np.concatenate([one.is_mark for one in pictures])
     for low, high in ((0.0, 0.1), (0.1, 0.5), (0.5, 0.9), (0.9, 1.0)):
         rows = (chances >= low) & (chances < high)
@@ -126,23 +127,27 @@ def test_what_is_a_mark_is_told_by_a_scenes_boxes_and_by_nothing_where_a_mark_ma
     assert sum(passed) == 4
 
 
-def test_places_come_likeliest_mark_first_and_those_that_are_not_worth_a_look_do_not_come() -> None:
+def test_places_that_are_hardly_a_mark_are_not_worth_a_look_and_the_others_stay_in_their_order() -> None:
     network = tiny_model().network
     output = empty_output(16, 24)
-    show(output, 0, slice(1, 4), slice(1, 5))
-    show(output, 1, slice(10, 13), slice(14, 18))
-    output.logits[:, 0] += 2 * (output.logits[:, 0] > 0)
+    show(output, 0, slice(1, 3), slice(1, 3))
+    show(output, 1, slice(10, 12), slice(14, 16))
     regions = saying(0.5, 0, 0, -0.14, -0.14)
 
-    def places(ranking: torch.Tensor | None, floor: float = 0.5) -> NDArray[np.float64]:
+    def proposer(ranking: torch.Tensor | None, floor: float = 0.5) -> Proposer:
         ranked = replace(regions, ranking=ranking)
-        return Proposer(network, ClassifierConfig(), floor=floor, places=True, regions=ranked).propose(output).boxes
+        return Proposer(network, ClassifierConfig(), floor=floor, places=True, regions=ranked)
+
+    def places(ranking: torch.Tensor | None, floor: float = 0.5) -> NDArray[np.float64]:
+        return proposer(ranking, floor).propose(output).boxes
 
     plain = places(None)
-    assert len(plain) > 1
-    wide = places(by(0, 0, 0, 1))
-    areas = wide[:, 2:].prod(axis=1)
-    assert (np.diff(areas) <= 1e-9).all()
+    boxes, found = proposer(None).evidence(output)
+    rows = (plain[:, None] == boxes).all(axis=2).argmax(axis=1)
+    is_sure = found[rows, 1] > 5
+    assert 0 < is_sure.sum() < len(plain)
+    np.testing.assert_array_equal(places(by(0, 0.01, 0, 0)), plain)
+    np.testing.assert_array_equal(places(by(0, 1000, 0, 0, bias=-5000)), plain[is_sure])
     assert len(places(by(0, 0, 0, 0, bias=-9))) == 0
     assert len(places(by(0, 0, 0, 0, bias=-9), floor=0.0)) == MOST_FITTED, "nothing is left out where all is asked for"
     edge = float(np.log(LEAST_WORTH * 0.5 / (1 - LEAST_WORTH * 0.5)))

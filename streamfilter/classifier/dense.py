@@ -164,6 +164,7 @@ class DenseClassifier:
             [proposals[number].features.logits for number in asked],
             [pictures[number] for number in asked],
             [proposals[number].boxes for number in asked],
+            [proposals[number].odds for number in asked],
         )
         told = dict(zip(asked, looked, strict=True))
         return [self._kept(own, told[number]) if number in told else own for number, own in enumerate(proposals)]
@@ -174,8 +175,8 @@ class DenseClassifier:
         best, labels = chances.max(axis=1), chances.argmax(axis=1)
         kept = suppress(proposals.boxes, best, labels, iou=self._config.nms_iou, most=self._config.max_candidates)
         rows = np.array([k for k in kept if best[k] >= self._config.floor], np.intp)
-        features = replace(proposals.features.rows(rows), logits=seen.logits[rows])
-        return Proposals(proposals.windows[rows], proposals.boxes[rows], features)
+        found = proposals.rows(rows)
+        return replace(found, features=replace(found.features, logits=seen.logits[rows]))
 
     def _added(self, finds: Sequence[Find], output: DenseOutput, picture: Pixels) -> list[Candidate]:
         """Candidates of enrolled labels; what is not the label is none of the above to them."""

@@ -1,4 +1,6 @@
-"""Which boxes are worth a closer look: how likely each is a mark of a label, by all that the dense pass says of it."""
+"""How likely a box is a mark of a label, by all that the dense pass says of it: whether it is worth a closer look, and
+one of the opinions on what it is.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,8 @@ from streamfilter.rejector.softmax import softmax
 Floats = NDArray[np.float64]
 LEAST_CHANCE = 1e-6
 """Less is not told apart: logarithms stay small."""
+MOST_ODDS = 10.0
+"""No box is surer than this to be a mark, or none."""
 LEAST_SIDE = 0.01
 """Of the picture's; a box that is narrower counts as that narrow."""
 
@@ -29,7 +33,7 @@ def evidence(overlaps: Floats, logits: NDArray[np.float32], boxes: Floats) -> Fl
     return np.column_stack([overlaps, np.log1p(-none) - np.log(none), np.log(likeliest), np.log(sides).sum(axis=1)])
 
 
-def mark_chances(found: Floats, ranking: Tensor) -> Floats:
-    """How likely each of these boxes is a label's mark, `(n,)`, by its `evidence` and `Regions.ranking`."""
+def mark_odds(found: Floats, ranking: Tensor) -> Floats:
+    """The log odds that each of these boxes is a label's mark, `(n,)`, by its `evidence` and `Regions.ranking`."""
     weights = ranking.double().numpy()
-    return np.asarray(1 / (1 + np.exp(-np.clip(found @ weights[:-1] + weights[-1], -500, 500))))
+    return np.asarray(np.clip(found @ weights[:-1] + weights[-1], -MOST_ODDS, MOST_ODDS))

@@ -4,8 +4,9 @@ The dense pass finds where something could be; it reads a small logo from a hand
 thousands of windows. The closer look cuts the few candidates out of the picture, enlarges each to one size and reads
 it again with the lower part of the same network (stem to layer 3) and a linear classifier. That reads mean and maximum
 over the box, and the means of its quarters: what makes a mark is where its parts are (Lazebnik et al., "Beyond bags of
-features: spatial pyramid matching for recognizing natural scene categories", CVPR 2006). Two opinions that err
-differently: their logits are added, with weights that validation pictures decide.
+features: spatial pyramid matching for recognizing natural scene categories", CVPR 2006). A third opinion is how likely
+the box is any label's mark (`Regions.ranking`). All err differently: their logits are added, with weights that
+validation pictures decide.
 
 A mark that is half cut off looks like another one, so it matters that boxes fit: see `model.regions`.
 """
@@ -37,7 +38,8 @@ class Closer:
     """Logits of an enlarged candidate with features `x`, `(F,)`: `weight @ x + bias`, `(C+1, F)` and `(C+1,)`.
 
     `side`: pixels to which a candidate is enlarged, `cut`: how it is cut out. What counts are `dense` × the dense
-    pass's logits + `close` × these, with `none` added to the none class.
+    pass's logits + `close` × these, with `none` added to the none class and `mark` × the log odds that it is a mark
+    taken from it.
     """
 
     weight: Tensor
@@ -46,6 +48,7 @@ class Closer:
     dense: float = 1.0
     close: float = 1.0
     none: float = 0.0
+    mark: float = 0.0
     cut: Cut = "box"
 
 
@@ -61,7 +64,7 @@ def describe_closer(closer: Closer | None) -> dict[str, Any]:
     """The rest of it, as JSON."""
     if closer is None:
         return {}
-    named = ("side", "dense", "close", "none", "cut")
+    named = ("side", "dense", "close", "none", "mark", "cut")
     return {"closer": {name: getattr(closer, name) for name in named}}
 
 
@@ -84,6 +87,7 @@ def restore_closer(
             f"{' or '.join(str(parts * channels) for parts in PARTS)}"
         )
     numbers = [float(header[name]) for name in ("dense", "close", "none")]
+    numbers.append(float(header.get("mark", 0.0)))
     if not all(map(math.isfinite, numbers)) or not all(bool(torch.isfinite(t).all()) for t in (weight, bias)):
         raise ValueError("closer: holds numbers that are not finite")
     if type(header["side"]) is not int or header["side"] not in SIDES:
@@ -93,5 +97,5 @@ def restore_closer(
     cut = header.get("cut", "square")
     if cut not in get_args(Cut):
         raise ValueError(f"closer: cut {cut!r}, expected one of {', '.join(get_args(Cut))}")
-    dense, close, none = numbers
-    return Closer(weight, bias, header["side"], dense=dense, close=close, none=none, cut=cut)
+    dense, close, none, mark = numbers
+    return Closer(weight, bias, header["side"], dense=dense, close=close, none=none, mark=mark, cut=cut)

@@ -31,7 +31,7 @@ all of them may count beside all other examples together. More of it costs marks
 CORRECTED_WEIGHING = 0.3
 """How much they count, all together, beside the validation spots where both opinions are weighed."""
 MODESTY = 1e-3
-"""Keeps the weights of both opinions near one: where validation scenes are few and easy, any certainty would do."""
+"""Keeps the weights of all opinions near one: where validation scenes are few and easy, any certainty would do."""
 STEPS = 80
 LEAST_SPREAD = 1e-3
 
@@ -69,7 +69,7 @@ def _fit(
 def close_logits(closer: Closer, spots: Spots) -> Spots:
     """The spots with the logits of both opinions."""
     close = (spots.close @ closer.weight.numpy().T).astype(np.float64) + closer.bias.double().numpy()
-    return spots.with_logits(blend(spots.features.logits, close, closer))
+    return spots.with_logits(blend(spots.features.logits, close, closer, spots.odds))
 
 
 def _examples(spots: Spots, close_up: CloseUps) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -120,36 +120,39 @@ def fit_linear(inputs: Tensor, targets: Tensor, classes: int, *, shares: Tensor)
 
 
 def _weighed(alone: Closer, held: Spots, corrected: Spots | None) -> Closer:
-    """With the weights of both opinions, none below zero, that make the validation spots' labels likeliest.
+    """With the weights of all opinions, none below zero, that make the validation spots' labels likeliest.
 
     Corrected spots have a say of their own: they are those of which the dense pass is sure, and wrong.
     """
-    dense, close, targets = _opinions(alone, held)
+    dense, close, odds, targets = _opinions(alone, held)
     shares = torch.full((len(targets),), 1 / len(targets))
     if corrected is not None:
         parts = _opinions(alone, corrected)
-        shares = torch.cat([shares, torch.full((len(parts[2]),), CORRECTED_WEIGHING / max(1, len(parts[2])))])
-        dense, close, targets = (torch.cat(pair) for pair in zip((dense, close, targets), parts, strict=True))
-    weights = torch.zeros(2, requires_grad=True)
+        shares = torch.cat([shares, torch.full((len(parts[-1]),), CORRECTED_WEIGHING / max(1, len(parts[-1])))])
+        pairs = zip((dense, close, odds, targets), parts, strict=True)
+        dense, close, odds, targets = (torch.cat(pair) for pair in pairs)
+    weights = torch.zeros(3, requires_grad=True)
     shift = torch.zeros(1, requires_grad=True)
     is_none = F.one_hot(torch.tensor(dense.shape[1] - 1), dense.shape[1]).float()
 
     def loss() -> Tensor:
-        both = weights[0].exp() * dense + weights[1].exp() * close + shift * is_none
+        first, second, third = weights.exp()
+        both = first * dense + second * close + (shift - third * odds[:, None]) * is_none
         losses = F.cross_entropy(both, targets, reduction="none")
         return (losses * shares).sum() + MODESTY * (weights.square().sum() + shift.square().sum())
 
     _minimise([weights, shift], loss)
-    first, second = (float(w) for w in weights.detach().exp())
-    return replace(alone, dense=first, close=second, none=float(shift.detach()))
+    first, second, third = weights.detach().exp().tolist()
+    return replace(alone, dense=first, close=second, mark=third, none=float(shift.detach()))
 
 
-def _opinions(alone: Closer, spots: Spots) -> tuple[Tensor, Tensor, Tensor]:
-    """What the dense pass and the closer look say of the spots that show something, and what they show."""
+def _opinions(alone: Closer, spots: Spots) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What the dense pass, the closer look and the odds say of the spots that show something, and what they show."""
     labels = spot_labels(spots)
     rows = labels != IGNORE
     close = _tensor(spots.close[rows]) @ alone.weight.T + alone.bias
-    return _tensor(spots.features.logits[rows]), close, torch.from_numpy(labels[rows])
+    odds = np.zeros(len(labels)) if spots.odds is None else spots.odds
+    return _tensor(spots.features.logits[rows]), close, _tensor(odds[rows]), torch.from_numpy(labels[rows])
 
 
 def _minimise(parameters: Sequence[Tensor], loss: Callable[[], Tensor]) -> None:

@@ -22,8 +22,7 @@ ALIASING = 0.6
 class Seen:
     """What the closer look saw at `n` boxes of one picture.
 
-    `features`: `(n, F)` float32, what it reads of layer 3. `logits`: `(n, C+1)` float32, of the dense pass and the
-    closer look together.
+    `features`: `(n, F)` float32, what it reads of layer 3. `logits`: `(n, C+1)` float32, by all opinions together.
     """
 
     features: NDArray[np.float32]

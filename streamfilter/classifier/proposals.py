@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamfilter.classifier.ranking import evidence, mark_odds
+from streamfilter.classifier.marking import evidence, mark_odds
 from streamfilter.classifier.regions import RegionHead
 from streamfilter.classifier.suppress import distinct, suppress, vote
 from streamfilter.classifier.windows import window_boxes, window_grid, window_means, windows_at
@@ -125,7 +125,7 @@ class Proposer:
         self._network, self._config = network, config
         self._floor, self._temperature = floor, temperature
         self._head = RegionHead(regions) if regions is not None else None
-        self._ranking = regions.ranking if regions is not None else None
+        self._marking = regions.marking if regions is not None else None
 
     @property
     def fits(self) -> bool:
@@ -180,12 +180,12 @@ class Proposer:
         """What the region head reads in a dense pass; there is one (`fits`)."""
         boxes, overlap, likely = self._fitted(output)
         odds = None
-        if self._ranking is not None:
-            odds = mark_odds(self._evidence(output, boxes, overlap), self._ranking)
+        if self._marking is not None:
+            odds = mark_odds(self._evidence(output, boxes, overlap), self._marking)
         return Reading(output, boxes, likely * overlap, odds)
 
     def evidence(self, output: DenseOutput) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The boxes `(n, 4)` that the region head reads in a dense pass, and their `ranking.evidence`, `(n, 4)`."""
+        """The boxes `(n, 4)` that the region head reads in a dense pass, and their `marking.evidence`, `(n, 4)`."""
         boxes, overlap, _ = self._fitted(output)
         return boxes, self._evidence(output, boxes, overlap)
 

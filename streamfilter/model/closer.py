@@ -5,7 +5,7 @@ thousands of windows. The closer look cuts the few candidates out of the picture
 it again with the lower part of the same network (stem to layer 3) and a linear classifier. That reads mean and maximum
 over the box, and the means of its quarters: what makes a mark is where its parts are (Lazebnik et al., "Beyond bags of
 features: spatial pyramid matching for recognizing natural scene categories", CVPR 2006). A third opinion is how likely
-the box is any label's mark (`Regions.ranking`). All err differently: their logits are added, with weights that
+the box is any label's mark (`Regions.marking`). All err differently: their logits are added, with weights that
 validation pictures decide.
 
 A mark that is half cut off looks like another one, so it matters that boxes fit: see `model.regions`.

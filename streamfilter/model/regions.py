@@ -6,7 +6,8 @@ ICCV 2017) and says how much the window overlaps a mark, whichever it is (Jiang 
 confidence for accurate object detection", ECCV 2018), and how its box would fit better (Girshick et al., CVPR 2014).
 Both are linear, fitted by ridge regression, and cost next to nothing beside the dense pass.
 
-Which of the boxes are worth a closer look is a logistic regression on what is known of them (see `classifier.ranking`).
+How likely a box is a mark of a label, and so worth a closer look, is a logistic regression on what is known of it (see
+`classifier.marking`).
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ CELLS = 4
 """A window is read on a grid of so many cells a side."""
 OUTPUTS = 5
 EVIDENCE = 4
-"""Numbers that the ranking goes by."""
+"""Numbers that tell whether a box is a mark: see `classifier.marking.evidence`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Regions:
     """`weight @ x + bias` of a window's grid `x`, `(E × CELLS²,)`: `(5, E × CELLS²)` and `(5,)`.
 
-    First the overlap (IoU) with a mark, then the moves to it: see `classifier.boxes.moves_to`. `ranking`: `(5,)`, the
+    First the overlap (IoU) with a mark, then the moves to it: see `classifier.boxes.moves_to`. `marking`: `(5,)`, the
     weights of a box's evidence and the bias that give the log odds that it is a label's mark; None: not fitted.
     """
 
     weight: Tensor
     bias: Tensor
-    ranking: Tensor | None = None
+    marking: Tensor | None = None
 
 
 def pack_regions(regions: Regions | None) -> dict[str, Tensor]:
@@ -42,7 +43,7 @@ def pack_regions(regions: Regions | None) -> dict[str, Tensor]:
     if regions is None:
         return {}
     packed = {PREFIX + "weight": regions.weight.half(), PREFIX + "bias": regions.bias.float()}
-    return packed if regions.ranking is None else packed | {PREFIX + "ranking": regions.ranking.float()}
+    return packed if regions.marking is None else packed | {PREFIX + "marking": regions.marking.float()}
 
 
 def restore_regions(tensors: Mapping[str, Tensor], *, embedding: int) -> Regions | None:
@@ -50,15 +51,15 @@ def restore_regions(tensors: Mapping[str, Tensor], *, embedding: int) -> Regions
     own = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
     if not own:
         return None
-    if own.keys() - {"ranking"} != {"weight", "bias"}:
-        raise ValueError(f"regions: tensors {sorted(own)}, expected bias and weight, and maybe ranking")
+    if own.keys() - {"marking"} != {"weight", "bias"}:
+        raise ValueError(f"regions: tensors {sorted(own)}, expected bias and weight, and maybe marking")
     weight, bias = own["weight"].float(), own["bias"].float()
     wanted = (OUTPUTS, embedding * CELLS**2)
     if weight.shape != wanted or bias.shape != (OUTPUTS,):
         raise ValueError(f"regions: weight {tuple(weight.shape)}, bias {tuple(bias.shape)}, expected {wanted}")
-    ranking = own["ranking"].float() if "ranking" in own else None
-    if ranking is not None and ranking.shape != (EVIDENCE + 1,):
-        raise ValueError(f"regions: ranking {tuple(ranking.shape)}, expected {(EVIDENCE + 1,)}")
-    if not all(bool(tensor.isfinite().all()) for tensor in (weight, bias, ranking) if tensor is not None):
+    marking = own["marking"].float() if "marking" in own else None
+    if marking is not None and marking.shape != (EVIDENCE + 1,):
+        raise ValueError(f"regions: marking {tuple(marking.shape)}, expected {(EVIDENCE + 1,)}")
+    if not all(bool(tensor.isfinite().all()) for tensor in (weight, bias, marking) if tensor is not None):
         raise ValueError("regions: holds numbers that are not finite")
-    return Regions(weight, bias, ranking)
+    return Regions(weight, bias, marking)

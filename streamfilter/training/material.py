@@ -29,7 +29,7 @@ from streamfilter.training.composers import (
     strangers_count,
 )
 from streamfilter.training.examples import Dataset, Example
-from streamfilter.training.ranking import fit_ranking, judged_boxes
+from streamfilter.training.marking import fit_marking, judged_boxes
 from streamfilter.training.regions import fit_regions, is_marked, marked_pictures, marked_scenes
 from streamfilter.training.rejection import Material
 from streamfilter.training.spotting import Spots, Spotter, found_in, join_spots
@@ -85,7 +85,7 @@ def gather(
     jobs = list(_jobs(taught, held, composers, config))
     regions = _regions(plain, taught, composers, config, console=console)
     if regions is not None:
-        regions = replace(regions, ranking=_ranking(plain.with_regions(regions), jobs, console=console))
+        regions = replace(regions, marking=_marking(plain.with_regions(regions), jobs, console=console))
     spotter = plain.with_regions(regions)
     with console.progress("close-ups", float(len(taught.examples))) as progress:
         close_up = close_ups(taught.examples, taught.labels, spotter, seed=config.seed, advance=progress.advance)
@@ -118,11 +118,11 @@ def _regions(
         return fit_regions(marked, spotter, seed=config.seed, advance=progress.advance)
 
 
-def _ranking(spotter: Spotter, jobs: Sequence[_Job], *, console: Console) -> Tensor | None:
+def _marking(spotter: Spotter, jobs: Sequence[_Job], *, console: Console) -> Tensor | None:
     """How likely boxes are marks, from what is held out: of what a network was taught with it is too sure."""
     held = [job for job in jobs if job.held and job.weighs]
     with console.progress("weighing boxes", float(sum(len(job.seeds) for job in held))) as progress:
-        return fit_ranking(
+        return fit_marking(
             [one for job in held for one in judged_boxes(spotter, job.compose, job.seeds, advance=progress.advance)]
         )
 

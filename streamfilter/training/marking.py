@@ -25,7 +25,7 @@ LEAST_SPREAD = 1e-3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """Boxes of one picture: their `classifier.ranking.evidence`, `(n, 4)`, and which are a label's mark, `(n,)`."""
+    """Boxes of one picture: their `classifier.marking.evidence`, `(n, 4)`, and which are a label's mark, `(n,)`."""
 
     evidence: NDArray[np.float64]
     is_mark: NDArray[np.bool_]
@@ -43,8 +43,8 @@ def judged_boxes(
     return found
 
 
-def fit_ranking(found: Sequence[Judged]) -> Tensor | None:
-    """`Regions.ranking`, by logistic regression; each picture counts the same. None where too few show marks."""
+def fit_marking(found: Sequence[Judged]) -> Tensor | None:
+    """`Regions.marking`, by logistic regression; each picture counts the same. None where too few show marks."""
     found = [one for one in found if len(one.is_mark)]
     if sum(bool(one.is_mark.any()) for one in found) < FEWEST:
         return None

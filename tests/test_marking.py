@@ -18,19 +18,19 @@ from sklearn.linear_model import LogisticRegression
 from test_regions import IN_A_CORNER, empty_output, looking_first, saying, show
 from tiny import tiny_model
 
+from streamfilter.classifier.marking import MOST_ODDS, evidence, mark_odds
 from streamfilter.classifier.proposals import LEAST_WORTH, MOST_FITTED, Proposer
-from streamfilter.classifier.ranking import MOST_ODDS, evidence, mark_odds
 from streamfilter.config import ClassifierConfig
 from streamfilter.model import load_model, save_model
 from streamfilter.model.regions import EVIDENCE, Regions, pack_regions, restore_regions
-from streamfilter.training.ranking import FEWEST, PENALTY, Judged, fit_ranking, judged_boxes
+from streamfilter.training.marking import FEWEST, PENALTY, Judged, fit_marking, judged_boxes
 from streamfilter.training.scene import Scene, SceneFacts
 from streamfilter.training.spotting import Spotter
 from streamfilter.types import Pixels
 
 
 def by(*weights: float, bias: float = 0.0) -> torch.Tensor:
-    """A ranking with these weights of overlap, log odds of any label, likeliest label and area."""
+    """What tells marks, with these weights of overlap, log odds of any label, likeliest label and area."""
     return torch.tensor([*weights, bias], dtype=torch.float32)
 
 
@@ -68,33 +68,33 @@ def test_the_evidence_of_any_box_is_finite_and_so_are_its_odds(seed: int, spread
 
 def test_the_fit_is_the_one_that_scikit_learn_finds_with_each_picture_counting_the_same() -> None:
     pictures = judged(200, seed=0)
-    ranking = fit_ranking(pictures)
-    assert ranking is not None
+    marking = fit_marking(pictures)
+    assert marking is not None
     rows = np.concatenate([one.evidence for one in pictures])
     shares = np.concatenate([np.full(len(one.is_mark), 1 / len(one.is_mark)) for one in pictures])
     center, spread = rows.mean(axis=0), rows.std(axis=0)
     other = LogisticRegression(C=1 / (PENALTY * shares.sum()), tol=1e-9, max_iter=2000)
     other.fit((rows - center) / spread, np.concatenate([one.is_mark for one in pictures]), sample_weight=shares)
     expected = other.predict_proba((rows - center) / spread)[:, 1]
-    np.testing.assert_allclose(expit(mark_odds(rows, ranking)), expected, atol=1e-3)
+    np.testing.assert_allclose(expit(mark_odds(rows, marking)), expected, atol=1e-3)
 
 
 def test_chances_are_as_large_as_the_share_of_marks_on_pictures_that_nobody_saw() -> None:
-    ranking = fit_ranking(judged(400, seed=1))
-    assert ranking is not None
+    marking = fit_marking(judged(400, seed=1))
+    assert marking is not None
     pictures = judged(400, seed=2)
-    chances = expit(mark_odds(np.concatenate([one.evidence for one in pictures]), ranking))
+    chances = expit(mark_odds(np.concatenate([one.evidence for one in pictures]), marking))
     is_mark = np.concatenate([one.is_mark for one in pictures])
     for low, high in ((0.0, 0.1), (0.1, 0.5), (0.5, 0.9), (0.9, 1.0)):
         rows = (chances >= low) & (chances < high)
         assert is_mark[rows].mean() == pytest.approx(chances[rows].mean(), abs=0.06)
 
 
-def test_few_pictures_with_marks_rank_nothing() -> None:
-    assert fit_ranking(judged(FEWEST - 1, seed=3)) is None
-    assert fit_ranking(judged(200, seed=3, marks=0.0)) is None
+def test_few_pictures_with_marks_teach_nothing() -> None:
+    assert fit_marking(judged(FEWEST - 1, seed=3)) is None
+    assert fit_marking(judged(200, seed=3, marks=0.0)) is None
     nothing = Judged(np.zeros((0, EVIDENCE)), np.zeros(0, bool))
-    assert fit_ranking([nothing] * 100) is None
+    assert fit_marking([nothing] * 100) is None
 
 
 class _Boxes:
@@ -134,12 +134,12 @@ def test_places_that_are_hardly_a_mark_are_not_worth_a_look_and_the_others_stay_
     show(output, 1, slice(10, 12), slice(14, 16))
     regions = saying(0.5, 0, 0, -0.14, -0.14)
 
-    def proposer(ranking: torch.Tensor | None, floor: float = 0.5) -> Proposer:
-        ranked = replace(regions, ranking=ranking)
-        return Proposer(network, ClassifierConfig(), floor=floor, places=True, regions=ranked)
+    def proposer(marking: torch.Tensor | None, floor: float = 0.5) -> Proposer:
+        told = replace(regions, marking=marking)
+        return Proposer(network, ClassifierConfig(), floor=floor, places=True, regions=told)
 
-    def places(ranking: torch.Tensor | None, floor: float = 0.5) -> NDArray[np.float64]:
-        return proposer(ranking, floor).propose(output).boxes
+    def places(marking: torch.Tensor | None, floor: float = 0.5) -> NDArray[np.float64]:
+        return proposer(marking, floor).propose(output).boxes
 
     plain = places(None)
     boxes, found = proposer(None).evidence(output)
@@ -158,24 +158,24 @@ def test_what_is_small_at_half_the_size_is_looked_at_in_full_whatever_it_is_wort
     picture = np.full((512, 768, 3), IN_A_CORNER, np.uint8)
     plain, runtime = looking_first()
     plain.classify([picture])
-    ranked = replace(saying(0.5, 0, 0, -0.14, -0.14), ranking=by(0, 0, 0, 0, bias=-9))
-    classifier, other = looking_first(regions=ranked)
+    told = replace(saying(0.5, 0, 0, -0.14, -0.14), marking=by(0, 0, 0, 0, bias=-9))
+    classifier, other = looking_first(regions=told)
     assert classifier.classify([picture]) == [[]]
     assert other.sizes == runtime.sizes == [(256, 384), (256, 384)]
     assert runtime.cuts > other.cuts == 0
 
 
-def test_a_ranking_comes_back_from_the_model_file_and_files_without_one_are_read(tmp_path: Path) -> None:
-    for ranking in (None, by(1.5, 0.5, 1.0, 0.25, bias=-3)):
-        regions = replace(saying(0.5, 0, 0, 0, 0), ranking=ranking)
+def test_a_marking_comes_back_from_the_model_file_and_files_without_one_are_read(tmp_path: Path) -> None:
+    for marking in (None, by(1.5, 0.5, 1.0, 0.25, bias=-3)):
+        regions = replace(saying(0.5, 0, 0, 0, 0), marking=marking)
         save_model(replace(tiny_model(), regions=regions), tmp_path / "m.safetensors")
         found = load_model(tmp_path / "m.safetensors").regions
         assert found is not None
-        assert (found.ranking is None) if ranking is None else torch.equal(cast(torch.Tensor, found.ranking), ranking)
+        assert (found.marking is None) if marking is None else torch.equal(cast(torch.Tensor, found.marking), marking)
 
 
 @pytest.mark.parametrize("wrong", [torch.zeros(EVIDENCE), torch.full((EVIDENCE + 1,), torch.inf)])
-def test_a_ranking_that_is_none_is_refused(wrong: torch.Tensor) -> None:
-    regions: Regions = replace(saying(0, 0, 0, 0, 0), ranking=wrong)
+def test_a_marking_that_is_none_is_refused(wrong: torch.Tensor) -> None:
+    regions: Regions = replace(saying(0, 0, 0, 0, 0), marking=wrong)
     with pytest.raises(ValueError, match="regions"):
         restore_regions(pack_regions(regions), embedding=regions.weight.shape[1] // 16)

@@ -33,7 +33,7 @@ def evidence(overlaps: Floats, logits: NDArray[np.float32], boxes: Floats) -> Fl
     return np.column_stack([overlaps, np.log1p(-none) - np.log(none), np.log(likeliest), np.log(sides).sum(axis=1)])
 
 
-def mark_odds(found: Floats, ranking: Tensor) -> Floats:
-    """The log odds that each of these boxes is a label's mark, `(n,)`, by its `evidence` and `Regions.ranking`."""
-    weights = ranking.double().numpy()
+def mark_odds(found: Floats, marking: Tensor) -> Floats:
+    """The log odds that each of these boxes is a label's mark, `(n,)`, by its `evidence` and `Regions.marking`."""
+    weights = marking.double().numpy()
     return np.asarray(np.clip(found @ weights[:-1] + weights[-1], -MOST_ODDS, MOST_ODDS))

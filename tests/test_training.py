@@ -29,6 +29,7 @@ from streamfilter.errors import ConfigError, DatasetError, ModelError
 from streamfilter.model import NetworkShape, build_network, load_model, model_info, save_model
 from streamfilter.model.device import choose_compute
 from streamfilter.training import batches as batches_module
+from streamfilter.training import marking, regions
 from streamfilter.training.backbone import load_backbone
 from streamfilter.training.batches import FreshScenes, KeptScenes, compose_batch, keep_scenes
 from streamfilter.training.frozen import frozen_maps
@@ -294,6 +295,21 @@ def test_a_model_fitted_anew_keeps_its_network_and_learns_what_a_review_taught(
     assert new.provenance.settings["validation_scenes"] == 12
     assert new.provenance.figures["fitted_anew_from"] == old.digest
     assert "not the pictures" not in console.text.getvalue(), "all others stay on their side of the split"
+
+
+def test_what_tells_marks_is_fitted_where_pictures_enough_show_some(
+    whole: dict[str, Trained], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(regions, "FEWEST", 1)
+    few = load_model(fit_anew(folder, whole["head"].path, tmp_path / "few.safetensors").path)
+    assert few.regions is not None
+    assert few.regions.marking is None
+    monkeypatch.setattr(marking, "FEWEST", 1)
+    more = load_model(fit_anew(folder, whole["head"].path, tmp_path / "more.safetensors").path)
+    assert more.regions is not None
+    assert more.regions.marking is not None
+    assert more.closer is not None
+    assert more.closer.mark > 0
 
 
 def untrained(path: Path) -> Path:

@@ -24,7 +24,7 @@ from streamfilter.classifier.runtimes.base import close_maps
 from streamfilter.model import DenseResNet, load_model, save_model
 from streamfilter.model.closer import Closer, Cut, describe_closer, pack_closer, restore_closer
 from streamfilter.model.device import choose_compute
-from streamfilter.training.closer import PENALTY, close_logits, fit_closer, fit_linear
+from streamfilter.training.closer import PENALTY, close_logits, fit_closer, fit_linear, weighed
 from streamfilter.training.closeups import CloseUps
 from streamfilter.training.scene import SceneFacts
 from streamfilter.training.spotting import Spots, found_in, spot_labels
@@ -135,6 +135,20 @@ def test_odds_that_know_more_than_both_looks_count_more() -> None:
     logits = close_logits(fitted, replace(held, odds=told)).features.logits
     is_none = logits.argmax(axis=1) == ROWS - 1
     assert (is_none == (spot_labels(held) == ROWS - 1)).mean() > 0.95
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_weights_of_opinions_stay_finite_however_few_and_easy_the_spots_are(seed: int) -> None:
+    """With seed 9 a step of the search went to infinity, and every weight was none."""
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(1, 8))
+    held = separable(seed, count)
+    dense_scale, close_scale = 10 ** rng.uniform(-4, 1), 10 ** rng.uniform(-1, 2)
+    dense = rng.normal(0, dense_scale, (count, ROWS)).astype(np.float32)
+    dense[np.arange(count), spot_labels(held)] += dense_scale * rng.uniform(0, 3)
+    alone = Closer(torch.from_numpy(rng.normal(0, close_scale, (ROWS, 8))).float(), torch.zeros(ROWS), 96)
+    found = weighed(alone, held.with_logits(dense), None)
+    assert np.isfinite([found.dense, found.close, found.mark, found.none]).all()
 
 
 @pytest.mark.parametrize("cut", ["box", "square"])

@@ -32,6 +32,8 @@ CORRECTED_WEIGHING = 0.3
 """How much they count, all together, beside the validation spots where both opinions are weighed."""
 MODESTY = 1e-3
 """Keeps the weights of all opinions near one: where validation scenes are few and easy, any certainty would do."""
+MOST_CERTAIN = 7.0
+"""Logarithm of the largest weight of an opinion: a step of the search that goes too far must not end in infinity."""
 STEPS = 80
 LEAST_SPREAD = 1e-3
 
@@ -50,7 +52,7 @@ def fit_closer(taught: Spots, close_up: CloseUps, held: Spots, corrected: Spots 
     if not (labels < none).any() or not (_proposed(held)[1] < none).any():
         return None
     weight, bias = _fit(features, labels, shares, none + 1)
-    return _weighed(Closer(weight, bias, SIDE), held, corrected)
+    return weighed(Closer(weight, bias, SIDE), held, corrected)
 
 
 def _fit(
@@ -119,7 +121,7 @@ def fit_linear(inputs: Tensor, targets: Tensor, classes: int, *, shares: Tensor)
     return weight.detach(), bias.detach()
 
 
-def _weighed(alone: Closer, held: Spots, corrected: Spots | None) -> Closer:
+def weighed(alone: Closer, held: Spots, corrected: Spots | None) -> Closer:
     """With the weights of all opinions, none below zero, that make the validation spots' labels likeliest.
 
     Corrected spots have a say of their own: they are those of which the dense pass is sure, and wrong.
@@ -136,13 +138,13 @@ def _weighed(alone: Closer, held: Spots, corrected: Spots | None) -> Closer:
     is_none = F.one_hot(torch.tensor(dense.shape[1] - 1), dense.shape[1]).float()
 
     def loss() -> Tensor:
-        first, second, third = weights.exp()
+        first, second, third = weights.clamp(-MOST_CERTAIN, MOST_CERTAIN).exp()
         both = first * dense + second * close + (shift - third * odds[:, None]) * is_none
         losses = F.cross_entropy(both, targets, reduction="none")
         return (losses * shares).sum() + MODESTY * (weights.square().sum() + shift.square().sum())
 
     _minimise([weights, shift], loss)
-    first, second, third = weights.detach().exp().tolist()
+    first, second, third = weights.detach().clamp(-MOST_CERTAIN, MOST_CERTAIN).exp().tolist()
     return replace(alone, dense=first, close=second, mark=third, none=float(shift.detach()))
 
 

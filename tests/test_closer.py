@@ -60,6 +60,7 @@ def spots(
         np.zeros((len(rows), 4), np.float32),
         np.zeros((0, 4), np.float32),
         np.zeros(0, np.int64),
+        np.zeros(len(rows)),
     )
 
 
@@ -111,7 +112,7 @@ def test_both_opinions_are_added_with_their_weights() -> None:
     rng = np.random.default_rng(0)
     dense, close = rng.normal(0, 1, (5, ROWS)).astype(np.float32), rng.normal(0, 1, (5, ROWS))
     expected = 0.5 * dense + 2 * close + [0, 0, 0.25]
-    np.testing.assert_allclose(blend(dense, close, closer()), expected, rtol=1e-6)
+    np.testing.assert_allclose(blend(dense, close, closer(), np.zeros(5)), expected, rtol=1e-6)
 
 
 def test_the_odds_that_a_box_is_a_mark_speak_against_none_of_the_above() -> None:
@@ -160,7 +161,7 @@ def test_the_closer_look_is_a_linear_map_of_mean_and_maximum_of_layer_3(cut: Cut
     boxes = np.array([[0.1, 0.1, 0.5, 0.6], [0.4, 0.2, 0.3, 0.3]])
     dense = np.zeros((2, ROWS), np.float32)
     runtime = TorchRuntime(model.network, compute, cut)
-    (seen,) = CloserLook(own, runtime).look([dense], [picture], [boxes])
+    (seen,) = CloserLook(own, runtime).look([dense], [picture], [boxes], [np.zeros(2)])
     cuts = torch.from_numpy(np.stack([cut_out(picture, box, 64, cut) for box in boxes])).permute(0, 3, 1, 2).float()
     with torch.inference_mode():
         maps = model.network.lower(cuts)

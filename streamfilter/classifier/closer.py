@@ -42,35 +42,33 @@ class CloserLook:
         dense: Sequence[NDArray[np.float32]],
         pictures: Sequence[Pixels],
         boxes: Sequence[NDArray[np.float64]],
-        odds: Sequence[NDArray[np.float64] | None] | None = None,
+        odds: Sequence[NDArray[np.float64]],
     ) -> list[Seen]:
         """What is seen at the boxes of each picture.
 
-        `dense`: their logits by the dense pass. `odds`: log odds that they are marks, where these are known. Boxes:
-        `(n, 4)`, x, y, width, height in 0 to 1, one or more of each picture. Pictures: `(H, W, 3)` uint8.
+        `dense`: their logits by the dense pass. `odds`: `(n,)`, log odds that they are marks. Boxes: `(n, 4)`, x, y,
+        width, height in 0 to 1, one or more of each picture. Pictures: `(H, W, 3)` uint8.
         """
         side, cut = self._closer.side, self._closer.cut
         cuts = [[cut_out(picture, box, side, cut) for box in own] for picture, own in zip(pictures, boxes, strict=True)]
         read = [features[:, : len(self._weight)] for features in self._runtime.close(cuts)] if cuts else []
         return [
             Seen(features, self._logits(own, features, likely))
-            for own, features, likely in zip(dense, read, odds or [None] * len(read), strict=True)
+            for own, features, likely in zip(dense, read, odds, strict=True)
         ]
 
     def _logits(
-        self, dense: NDArray[np.float32], features: NDArray[np.float32], odds: NDArray[np.float64] | None
+        self, dense: NDArray[np.float32], features: NDArray[np.float32], odds: NDArray[np.float64]
     ) -> NDArray[np.float32]:
         return blend(dense, features.astype(np.float64) @ self._weight + self._bias, self._closer, odds)
 
 
 def blend(
-    dense: NDArray[np.float32], close: NDArray[np.float64], closer: Closer, odds: NDArray[np.float64] | None = None
+    dense: NDArray[np.float32], close: NDArray[np.float64], closer: Closer, odds: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """All opinions together, `(n, C+1)`."""
     both = closer.dense * dense.astype(np.float64) + closer.close * close
-    both[:, -1] += closer.none
-    if odds is not None:
-        both[:, -1] -= closer.mark * odds
+    both[:, -1] += closer.none - closer.mark * odds
     return both.astype(np.float32)
 
 

@@ -66,18 +66,17 @@ class Proposals:
 
     `windows`: `(n, 4)` int64, top, left, height, width in cells. `boxes`: `(n, 4)` float64, x, y, width, height in 0 to
     1. `features`: what the dense pass alone says of the windows, at the size at which they were found. `odds`: `(n,)`
-    float64, log odds that they are marks of labels; None where that was not fitted.
+    float64, log odds that they are marks of labels, even (0) where what tells that was not fitted.
     """
 
     windows: NDArray[np.int64]
     boxes: NDArray[np.float64]
     features: Features
-    odds: NDArray[np.float64] | None = None
+    odds: NDArray[np.float64]
 
     def rows(self, kept: NDArray[np.intp]) -> Proposals:
         """Some of them."""
-        odds = None if self.odds is None else self.odds[kept]
-        return Proposals(self.windows[kept], self.boxes[kept], self.features.rows(kept), odds)
+        return Proposals(self.windows[kept], self.boxes[kept], self.features.rows(kept), self.odds[kept])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,13 +94,13 @@ class Reading:
     """What a region head reads in one dense pass, `output`.
 
     `boxes`: `(n, 4)`. `scores`: `(n,)`, how likely each was a label where it was proposed, times how much of it is a
-    mark. `odds`: `(n,)`, log odds that it is a label's mark, None where that was not fitted.
+    mark. `odds`: `(n,)`, as `Proposals` have them.
     """
 
     output: DenseOutput
     boxes: NDArray[np.float64]
     scores: NDArray[np.float64]
-    odds: NDArray[np.float64] | None = None
+    odds: NDArray[np.float64]
 
 
 class Proposer:
@@ -174,13 +173,15 @@ class Proposer:
             windows,
             np.stack(voted) if voted else np.zeros((0, 4)),
             self.features(output, windows, likely.logits[kept]),
+            np.zeros(len(kept)),
         )
 
     def read(self, output: DenseOutput) -> Reading:
         """What the region head reads in a dense pass; there is one (`fits`)."""
         boxes, overlap, likely = self._fitted(output)
-        odds = None
-        if self._marking is not None:
+        if self._marking is None:
+            odds = np.zeros(len(boxes))
+        else:
             odds = mark_odds(self._evidence(output, boxes, overlap), self._marking)
         return Reading(output, boxes, likely * overlap, odds)
 
@@ -211,21 +212,19 @@ class Proposer:
     def fit(self, readings: Sequence[Reading]) -> Proposals:
         """Places that fit what is there, those that are likeliest to overlap a mark that is likely a label first.
 
-        Where it was fitted what a mark of a label is, those that hardly are one are left out. They are not put in order
-        by that: measured, what is likeliest for one reason alone is more often a stranger.
+        Those that are hardly a mark of a label are left out. They are not put in order by that: measured, what is
+        likeliest for one reason alone is more often a stranger.
 
         `readings`: of the same picture at several sizes, the largest first.
         """
         places = np.concatenate([reading.boxes for reading in readings])
         kept = np.array(self._distinct(places, np.concatenate([reading.scores for reading in readings])), np.intp)
-        odds = joined([reading.odds for reading in readings])
-        if odds is not None:
-            kept = kept[1 / (1 + np.exp(-odds[kept])) >= LEAST_WORTH * self._floor]
+        odds = np.concatenate([reading.odds for reading in readings])
+        kept = kept[1 / (1 + np.exp(-odds[kept])) >= LEAST_WORTH * self._floor]
         size = np.repeat(np.arange(len(readings)), [len(reading.boxes) for reading in readings])[kept]
         outputs = [reading.output for reading in readings]
         windows = windows_at(places[kept], *outputs[0].logits.shape[2:])
-        features = self._features_at(outputs, size, places[kept])
-        return Proposals(windows, places[kept], features, None if odds is None else odds[kept])
+        return Proposals(windows, places[kept], self._features_at(outputs, size, places[kept]), odds[kept])
 
     def _distinct(self, boxes: NDArray[np.float64], scores: NDArray[np.float64]) -> list[int]:
         """The boxes, by index, that are places of their own, likeliest first."""
@@ -256,12 +255,6 @@ class Proposer:
         means = [cells[:, y : y + h, x : x + w].float().mean(dim=(1, 2)) for y, x, h, w in windows.tolist()]
         embeddings = torch.stack(means).cpu().numpy() if means else np.zeros((0, len(cells)), np.float32)
         return Features(logits, embeddings, windows[:, 2:].prod(axis=1).astype(np.float64))
-
-
-def joined(parts: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
-    """One array of them, None where one is missing."""
-    found = [part for part in parts if part is not None]
-    return np.concatenate(found) if len(found) == len(parts) else None
 
 
 def _possible(logits: NDArray[np.float32], *, floor: float, temperature: float) -> NDArray[np.intp]:

@@ -1,7 +1,7 @@
 """Fits the closer look: a linear classifier on enlarged candidates, and how much its word counts beside the dense pass.
 
 Its examples are close-ups of the training pictures, and what the dense pass proposes in these pictures and in training
-scenes, right and wrong. The weights between the two opinions are fitted on validation pictures and scenes: stacking
+scenes, right and wrong. The weights between the opinions are fitted on validation pictures and scenes: stacking
 (Wolpert 1992).
 """
 
@@ -29,7 +29,7 @@ CORRECTED_SHARE, MOST_CORRECTED = 3.0, 1.0
 """How much a spot counts in a picture that a person has corrected, for it is what the model gets wrong; and how much
 all of them may count beside all other examples together. More of it costs marks that look alike."""
 CORRECTED_WEIGHING = 0.3
-"""How much they count, all together, beside the validation spots where both opinions are weighed."""
+"""How much they count, all together, beside the validation spots where the opinions are weighed."""
 MODESTY = 1e-3
 """Keeps the weights of all opinions near one: where validation scenes are few and easy, any certainty would do."""
 MOST_CERTAIN = 7.0
@@ -69,7 +69,7 @@ def _fit(
 
 
 def close_logits(closer: Closer, spots: Spots) -> Spots:
-    """The spots with the logits of both opinions."""
+    """The spots with the logits of all opinions."""
     close = (spots.close @ closer.weight.numpy().T).astype(np.float64) + closer.bias.double().numpy()
     return spots.with_logits(blend(spots.features.logits, close, closer, spots.odds))
 
@@ -153,8 +153,7 @@ def _opinions(alone: Closer, spots: Spots) -> tuple[Tensor, Tensor, Tensor, Tens
     labels = spot_labels(spots)
     rows = labels != IGNORE
     close = _tensor(spots.close[rows]) @ alone.weight.T + alone.bias
-    odds = np.zeros(len(labels)) if spots.odds is None else spots.odds
-    return _tensor(spots.features.logits[rows]), close, _tensor(odds[rows]), torch.from_numpy(labels[rows])
+    return _tensor(spots.features.logits[rows]), close, _tensor(spots.odds[rows]), torch.from_numpy(labels[rows])
 
 
 def _minimise(parameters: Sequence[Tensor], loss: Callable[[], Tensor]) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from streamfilter.buffering import batched, prefetch
 from streamfilter.classifier.closer import cut_out
-from streamfilter.classifier.proposals import Proposals, Proposer, fit_size, halved, joined
+from streamfilter.classifier.proposals import Proposals, Proposer, fit_size, halved
 from streamfilter.classifier.runtimes import Runtime
 from streamfilter.config import ClassifierConfig
 from streamfilter.model import DenseResNet
@@ -44,7 +44,7 @@ class Spots:
     `scene`: `(n,)` int64, in which scene. `boxes`: `(n, 4)`, x, y, width, height. `features`: of the dense pass.
     `close`: `(n, F)` float32, features of the closer look. `true_close`, `true_labels`: those of the scenes' logos
     themselves, wherever the dense pass looked, `(m, F)` and `(m,)` int64. `odds`: `(n,)`, log odds that proposals are
-    marks of labels; None where these were not fitted.
+    marks of labels.
     """
 
     facts: tuple[SceneFacts, ...]
@@ -54,7 +54,7 @@ class Spots:
     close: NDArray[np.float32]
     true_close: NDArray[np.float32]
     true_labels: NDArray[np.int64]
-    odds: NDArray[np.float64] | None = None
+    odds: NDArray[np.float64]
 
     def with_logits(self, logits: NDArray[np.float32]) -> Spots:
         """The same with other logits, such as those of both opinions."""
@@ -244,5 +244,5 @@ def join_spots(parts: Sequence[Spots]) -> Spots:
         close=np.concatenate([part.close for part in parts]),
         true_close=np.concatenate([part.true_close for part in parts]),
         true_labels=np.concatenate([part.true_labels for part in parts]),
-        odds=joined([part.odds for part in parts]),
+        odds=np.concatenate([part.odds for part in parts]),
     )

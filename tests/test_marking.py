@@ -101,8 +101,10 @@ class _Boxes:
     """A spotter that proposes the same two boxes in every picture."""
 
     together, none = 2, 5
+    asked = 0
 
     def evidence(self, pictures: Sequence[Pixels]) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        self.asked += len(pictures)
         boxes = np.array([[0.1, 0.1, 0.4, 0.4], [0.6, 0.6, 0.3, 0.3]])
         return [(boxes, np.arange(8.0).reshape(2, 4)) for _ in pictures]
 
@@ -121,10 +123,12 @@ def test_what_is_a_mark_is_told_by_a_scenes_boxes_and_by_nothing_where_a_mark_ma
         return Scene(np.zeros((64, 64, 3), np.uint8), facts[seed])
 
     passed: list[float] = []
-    found = judged_boxes(cast(Spotter, _Boxes()), compose, range(4), advance=passed.append)
+    spotter = _Boxes()
+    found = judged_boxes(cast(Spotter, spotter), compose, range(4), advance=passed.append)
     assert [one.is_mark.tolist() for one in found] == [[False, False], [True, False], [False]]
     assert found[2].evidence.tolist() == [[4, 5, 6, 7]], "a mark that is half hidden is neither"
     assert sum(passed) == 4
+    assert spotter.asked == 3, "what tells nothing needs no network"
 
 
 def test_places_that_are_hardly_a_mark_are_not_worth_a_look_and_the_others_stay_in_their_order() -> None:

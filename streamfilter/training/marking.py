@@ -38,7 +38,7 @@ def judged_boxes(
     found: list[Judged] = []
     with prefetch((compose(seed) for seed in seeds), 8) as scenes:
         for some in batched(scenes, spotter.together):
-            found += [judged for scene, judged in zip(some, _judged(some, spotter), strict=True) if _is_told(scene)]
+            found += _judged([scene for scene in some if not scene.facts.hides_its_label], spotter)
             advance(float(len(some)))
     return found
 
@@ -59,10 +59,6 @@ def fit_marking(found: Sequence[Judged]) -> Tensor | None:
     )
     weights = fitted.weights / spread
     return torch.from_numpy(np.append(weights, fitted.bias - weights @ center)).float()
-
-
-def _is_told(scene: Scene) -> bool:
-    return len(scene.facts.boxes) > 0 or scene.facts.whole_label < 0
 
 
 def _judged(scenes: Sequence[Scene], spotter: Spotter) -> list[Judged]:

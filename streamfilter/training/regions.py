@@ -67,7 +67,7 @@ def marked_pictures(examples: Sequence[Example], *, short_side: int) -> Iterator
 def marked_scenes(scenes: Iterable[Scene]) -> Iterator[Marked]:
     """Composed scenes; what is pasted into them is boxed to the pixel."""
     for scene in scenes:
-        if len(scene.facts.boxes) or scene.facts.whole_label < 0:
+        if not scene.facts.hides_its_label:
             corners = scene.facts.boxes
             yield Marked(scene.pixels, np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1))
 

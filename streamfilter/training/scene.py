@@ -38,6 +38,11 @@ class SceneFacts:
         """`labels`, -1 also for logos that were erased or mixed with something else."""
         return self.labels if self.strengths is None else np.where(self.strengths < 1, -1, self.labels)
 
+    @property
+    def hides_its_label(self) -> bool:
+        """Whether it shows a label, and nothing is boxed: it may be anywhere."""
+        return self.whole_label >= 0 and not len(self.boxes)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:

@@ -168,7 +168,7 @@ def spot_labels(spots: Spots) -> NDArray[np.int64]:
     for rows, facts in _by_scene(spots):
         boxes, logits = spots.boxes[rows], spots.features.logits[rows]
         labels[rows] = labels_at(boxes, facts, none=none)
-        if not len(facts.boxes) and facts.whole_label >= 0 and len(rows):
+        if facts.hides_its_label and len(rows):
             likeliest = softmax(logits, 1.0)[:, facts.whole_label]
             if likeliest.max() >= SURE:
                 labels[rows[likeliest.argmax()]] = facts.whole_label
@@ -218,7 +218,7 @@ def labels_at(boxes: NDArray[np.float64], facts: SceneFacts, *, none: int) -> ND
         best = iou.argmax(axis=1)
         same = iou.max(axis=1) >= SAME_IOU
         labels[same] = np.where(facts.whole_labels >= 0, facts.whole_labels, IGNORE)[best[same]]
-    elif facts.whole_label < 0:
+    elif not facts.hides_its_label:
         labels[:] = none
     return labels
 

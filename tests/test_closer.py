@@ -10,6 +10,8 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize
+from scipy.special import softmax as scipy_softmax
 from sklearn.linear_model import LogisticRegression
 from test_classifier import CPU, RED, color_model, picture_with
 from tiny import tiny_model
@@ -24,11 +26,21 @@ from streamfilter.classifier.runtimes.base import close_maps
 from streamfilter.model import DenseResNet, load_model, save_model
 from streamfilter.model.closer import Closer, Cut, describe_closer, pack_closer, restore_closer
 from streamfilter.model.device import choose_compute
-from streamfilter.training.closer import PENALTY, close_logits, fit_closer, fit_linear, weighed
-from streamfilter.training.closeups import CloseUps
+from streamfilter.training.closer import (
+    MODESTY,
+    PENALTY,
+    close_logits,
+    evened,
+    fit_closer,
+    fit_linear,
+    fit_to_more,
+    weighed,
+)
+from streamfilter.training.closeups import CloseUps, join_close_ups
 from streamfilter.training.scene import SceneFacts
-from streamfilter.training.spotting import Spots, found_in, spot_labels
+from streamfilter.training.spotting import Spots, found_in, join_spots, spot_labels
 from streamfilter.training.targets import IGNORE
+from streamfilter.training.validation import Found
 from streamfilter.types import Features, Pixels
 
 ROWS, WIDTH = 3, 512
@@ -279,6 +291,62 @@ def test_the_opinion_that_knows_more_counts_more() -> None:
     right = fresh.features.logits.argmax(axis=1) == spot_labels(fresh)
     assert right.mean() > 0.7
     assert right.mean() > (separable(2).features.logits.argmax(axis=1) == spot_labels(fresh)).mean() + 0.3
+
+
+def best_spots(seed: int, *, known: int = 300, strange: int = 60, prior: float = 0.0) -> Found:
+    """Best spots of pictures; `prior` is what none of the above has too much."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, ROWS - 1, known)
+
+    def features(truth: np.ndarray) -> Features:
+        logits = rng.normal(0, 1.5, (len(truth), ROWS))
+        logits[np.arange(len(truth)), truth] += 2
+        logits[:, -1] += prior
+        return Features(logits.astype(np.float32), np.zeros((len(truth), 2), np.float32), np.ones(len(truth)))
+
+    return Found(features(labels), labels, np.ones(known), features(np.full(strange, ROWS - 1)))
+
+
+def test_none_of_the_above_is_moved_as_far_as_scipy_moves_it() -> None:
+    found = best_spots(0, prior=2.0)
+    logits = np.concatenate([found.known.logits, found.strange.logits]).astype(np.float64)
+    labels = np.append(found.labels, np.full(60, ROWS - 1))
+    shares = np.repeat([0.5 / 300, 0.5 / 60], [300, 60])
+
+    def loss(values: np.ndarray) -> float:
+        heated = (logits + np.array([0, 0, values[1]])) / np.exp(values[0])
+        chances = scipy_softmax(heated, axis=1)[np.arange(360), labels]
+        return float(-(np.log(chances) * shares).sum() + MODESTY * (values**2).sum())
+
+    theirs = minimize(loss, [0.0, 0.0], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-10}).x[1]
+    assert evened(closer(), found).none - closer().none == pytest.approx(theirs, abs=0.01)
+
+
+def test_what_all_proposals_together_say_too_much_of_none_is_taken_back() -> None:
+    plain, biased = (evened(closer(), best_spots(1, prior=prior)).none for prior in (0.0, 3.0))
+    assert plain - biased == pytest.approx(3.0, abs=0.1)
+
+
+def test_without_strangers_or_without_logos_nothing_tells_how_far_to_move() -> None:
+    assert evened(closer(), best_spots(0, known=0)).none == closer().none
+    assert evened(closer(), best_spots(0, strange=0)).none == closer().none
+
+
+def test_what_it_was_weighed_on_is_learned_in_the_end_and_the_weights_stay() -> None:
+    taught, held, fresh = separable(0, count=60), separable(1, count=600), separable(2)
+    shown = CloseUps(np.eye(8, dtype=np.float32), np.arange(8) % ROWS)
+    first = fit_closer(taught, shown, held)
+    assert first is not None
+    more = fit_to_more(first, join_spots([taught, held]), join_close_ups([shown, NO_CLOSE_UPS]))
+    alone = fit_closer(join_spots([taught, held]), shown, held)
+    assert alone is not None
+    torch.testing.assert_close(more.weight, alone.weight)
+    assert (more.dense, more.close, more.none, more.mark) == (first.dense, first.close, first.none, first.mark)
+
+    def right(one: Closer) -> float:
+        return float((close_logits(one, fresh).features.logits.argmax(axis=1) == spot_labels(fresh)).mean())
+
+    assert right(more) > right(first)
 
 
 def mistaken(seed: int, count: int = 20) -> Spots:

@@ -8,7 +8,7 @@ scenes, right and wrong. The weights between the opinions are fitted on validati
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from streamfilter.model.closer import Closer
 from streamfilter.training.closeups import CloseUps
 from streamfilter.training.spotting import SIDE, Spots, spot_labels
 from streamfilter.training.targets import IGNORE
+from streamfilter.training.validation import Found
 
 PENALTY = 0.02
 """Weight of the squared norm. Of 1,893 pictures of 27 labels half of it and half as much again did as well, a seventh
@@ -34,8 +35,19 @@ MODESTY = 1e-3
 """Keeps the weights of all opinions near one: where validation scenes are few and easy, any certainty would do."""
 MOST_CERTAIN = 7.0
 """Logarithm of the largest weight of an opinion: a step of the search that goes too far must not end in infinity."""
+HOTTEST = 2.0
+"""Logarithm of the largest temperature, and of the smallest less."""
 STEPS = 80
 LEAST_SPREAD = 1e-3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Examples:
+    """`features`: `(n, F)` float32; `labels`: `(n,)`, the last for none; `shares`: `(n,)`, how much each counts."""
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    shares: NDArray[np.float64]
 
 
 def fit_closer(taught: Spots, close_up: CloseUps, held: Spots, corrected: Spots | None = None) -> Closer | None:
@@ -45,25 +57,30 @@ def fit_closer(taught: Spots, close_up: CloseUps, held: Spots, corrected: Spots 
     None where there is no label to learn from, or none to weigh with.
     """
     none = taught.features.logits.shape[1] - 1
-    features, labels = _examples(taught, close_up)
-    shares = np.ones(len(labels))
-    if corrected is not None:
-        features, labels, shares = _with_corrected(corrected, features, labels, shares)
-    if not (labels < none).any() or not (_proposed(held)[1] < none).any():
+    examples = _examples(taught, close_up, corrected)
+    if not (examples.labels < none).any() or not (_proposed(held)[1] < none).any():
         return None
-    weight, bias = _fit(features, labels, shares, none + 1)
-    return weighed(Closer(weight, bias, SIDE), held, corrected)
+    return weighed(Closer(*_fit(examples, none + 1), SIDE), held, corrected)
 
 
-def _fit(
-    features: NDArray[np.float32], labels: NDArray[np.int64], shares: NDArray[np.float64], classes: int
-) -> tuple[Tensor, Tensor]:
+def fit_to_more(closer: Closer, spots: Spots, close_up: CloseUps, corrected: Spots | None = None) -> Closer:
+    """The same closer look fitted to more spots and close-ups, such as those that it was weighed on: the weights of the
+    opinions stay. What was measured of the one holds for the other, which has seen more.
+    """
+    weight, bias = _fit(_examples(spots, close_up, corrected), len(closer.bias))
+    return replace(closer, weight=weight, bias=bias)
+
+
+def _fit(examples: _Examples, classes: int) -> tuple[Tensor, Tensor]:
     """The linear classifier of standardised features, for features as they are: `(classes, F)` and `(classes,)`."""
+    features = examples.features
     center = features.mean(axis=0, dtype=np.float64)
     spread = np.maximum(features.std(axis=0, dtype=np.float64), LEAST_SPREAD)
     standard = features - center.astype(np.float32)  # in place from here: there are some hundred MB of them
     standard /= spread.astype(np.float32)
-    weight, bias = fit_linear(_tensor(standard), torch.from_numpy(labels), classes, shares=_tensor(shares))
+    weight, bias = fit_linear(
+        _tensor(standard), torch.from_numpy(examples.labels), classes, shares=_tensor(examples.shares)
+    )
     scaled = weight.double().numpy() / spread
     return torch.from_numpy(scaled).float(), torch.from_numpy(bias.double().numpy() - scaled @ center).float()
 
@@ -74,29 +91,22 @@ def close_logits(closer: Closer, spots: Spots) -> Spots:
     return spots.with_logits(blend(spots.features.logits, close, closer, spots.odds))
 
 
-def _examples(spots: Spots, close_up: CloseUps) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Features and labels of what was proposed, of the scenes' logos themselves, and of close-ups, where there are any.
+def _examples(spots: Spots, close_up: CloseUps, corrected: Spots | None) -> _Examples:
+    """What was proposed, the scenes' logos themselves, and close-ups, where there are any.
 
-    Each counts as much as any other: of what a run will ask about, what was proposed in whole pictures tells most.
+    Each counts as much as any other: of what a run will ask about, what was proposed in whole pictures tells most. Only
+    what was corrected counts for more.
     """
     features, labels = _proposed(spots)
     shown = [close_up.features] if len(close_up.labels) else []
-    return (
-        np.concatenate([features, spots.true_close, *shown]),
-        np.concatenate([labels, spots.true_labels, close_up.labels]),
-    )
-
-
-def _with_corrected(
-    corrected: Spots, features: NDArray[np.float32], labels: NDArray[np.int64], shares: NDArray[np.float64]
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64]]:
-    found, shown = _proposed(corrected)
-    share = min(CORRECTED_SHARE, MOST_CORRECTED * shares.sum() / max(1, len(shown)))
-    return (
-        np.concatenate([features, found]),
-        np.concatenate([labels, shown]),
-        np.concatenate([shares, np.full(len(shown), share)]),
-    )
+    parts = [features, spots.true_close, *shown]
+    kinds = [labels, spots.true_labels, close_up.labels]
+    shares = [np.ones(sum(map(len, kinds)))]
+    if corrected is not None:
+        found, names = _proposed(corrected)
+        share = min(CORRECTED_SHARE, MOST_CORRECTED * len(shares[0]) / max(1, len(names)))
+        parts, kinds, shares = [*parts, found], [*kinds, names], [*shares, np.full(len(names), share)]
+    return _Examples(np.concatenate(parts), np.concatenate(kinds), np.concatenate(shares))
 
 
 def _proposed(spots: Spots) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -146,6 +156,33 @@ def weighed(alone: Closer, held: Spots, corrected: Spots | None) -> Closer:
     _minimise([weights, shift], loss)
     first, second, third = weights.detach().clamp(-MOST_CERTAIN, MOST_CERTAIN).exp().tolist()
     return replace(alone, dense=first, close=second, mark=third, none=float(shift.detach()))
+
+
+def evened(closer: Closer, found: Found) -> Closer:
+    """With the logit of none of the above moved so that a picture's best spot is none as likely as not where it is.
+
+    Of all that is proposed nearly everything is none, and so the opinions were weighed. Of each picture only the best
+    spot decides, and of these as many are to count as labels as strangers: with the temperature one number is fitted to
+    that, from the best spots of held-out pictures. Alexandari et al., "Maximum likelihood with bias-corrected
+    calibration is hard-to-beat at label shift adaptation" (ICML 2020). As it was where either kind is missing.
+    """
+    if not len(found.labels) or not len(found.strange):
+        return closer
+    logits = torch.cat([_tensor(found.known.logits), _tensor(found.strange.logits)])
+    none = logits.shape[1] - 1
+    targets = torch.cat([torch.from_numpy(found.labels), torch.full((len(found.strange),), none)])
+    shares = torch.cat([torch.full((n,), 0.5 / n) for n in (len(found.labels), len(found.strange))])
+    heat, shift = torch.zeros(1, requires_grad=True), torch.zeros(1, requires_grad=True)
+    is_none = F.one_hot(torch.tensor(none), none + 1).float()
+
+    def loss() -> Tensor:
+        losses = F.cross_entropy(
+            (logits + shift * is_none) / heat.clamp(-HOTTEST, HOTTEST).exp(), targets, reduction="none"
+        )
+        return (losses * shares).sum() + MODESTY * (heat.square().sum() + shift.square().sum())
+
+    _minimise([heat, shift], loss)
+    return replace(closer, none=closer.none + float(shift.detach()))
 
 
 def _opinions(alone: Closer, spots: Spots) -> tuple[Tensor, Tensor, Tensor, Tensor]:

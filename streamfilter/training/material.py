@@ -16,8 +16,8 @@ from streamfilter.model.closer import Closer
 from streamfilter.model.device import Compute
 from streamfilter.model.regions import Regions
 from streamfilter.training.batches import Compose
-from streamfilter.training.closer import close_logits, fit_closer
-from streamfilter.training.closeups import close_ups
+from streamfilter.training.closer import close_logits, evened, fit_closer, fit_to_more
+from streamfilter.training.closeups import close_ups, join_close_ups
 from streamfilter.training.composers import (
     OTHER_LOGOS,
     PHOTOGRAPHS,
@@ -87,21 +87,32 @@ def gather(
     if regions is not None:
         regions = replace(regions, marking=_marking(plain.with_regions(regions), jobs, console=console))
     spotter = plain.with_regions(regions)
-    with console.progress("close-ups", float(len(taught.examples))) as progress:
-        close_up = close_ups(taught.examples, taught.labels, spotter, seed=config.seed, advance=progress.advance)
+    with console.progress("close-ups", float(len(taught.examples) + len(held.examples))) as progress:
+        shown, shown_held = (
+            close_ups(part.examples, taught.labels, spotter, seed=config.seed, advance=progress.advance)
+            for part in (taught, held)
+        )
     with console.progress("looking closer", float(sum(len(job.seeds) for job in jobs))) as progress:
         seen = [(job, spotter.spot(job.compose, job.seeds, advance=progress.advance)) for job in jobs]
     parts = [[spots for job, spots in seen if job.weighs and job.held is is_held] for is_held in (False, True)]
     taught_spots, held_spots = map(join_spots, parts)
-    corrected = [spots for job, spots in seen if job.source == CORRECTED]
-    closer = fit_closer(taught_spots, close_up, held_spots, join_spots(corrected) if corrected else None)
+    wrong = [spots for job, spots in seen if job.source == CORRECTED]
+    corrected = join_spots(wrong) if wrong else None
+    closer = fit_closer(taught_spots, shown, held_spots, corrected)
+    if closer is not None:
+        closer = evened(closer, found_in(close_logits(closer, held_spots)))
     find = _finder(closer)
     sources = {source: [spots for job, spots in seen if job.source == source] for source in composers.strangers}
-    return Readers(regions, closer), Material(
+    material = Material(
         taught=find(taught_spots),
         held=find(held_spots),
         strangers={source: find(join_spots(own)).strange for source, own in sources.items()},
     )
+    if closer is not None:  # all thresholds are known to be fair by now, so nothing has to be held out any more
+        closer = fit_to_more(
+            closer, join_spots([taught_spots, held_spots]), join_close_ups([shown, shown_held]), corrected
+        )
+    return Readers(regions, closer), material
 
 
 def _regions(

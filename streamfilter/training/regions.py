@@ -15,9 +15,9 @@ from streamfilter.classifier.regions import pixels_of, region_grids
 from streamfilter.classifier.suppress import pairwise
 from streamfilter.classifier.windows import window_boxes, window_grid
 from streamfilter.model.network import DenseOutput
-from streamfilter.model.regions import Regions
+from streamfilter.model.regions import CELLS, OUTPUTS, Regions
 from streamfilter.training.examples import Example
-from streamfilter.training.ridge import fit_ridge
+from streamfilter.training.ridge import Ridge
 from streamfilter.training.scene import Scene
 from streamfilter.training.spotting import Spotter
 from streamfilter.training.whole_pictures import each_once, picture_at_size
@@ -25,10 +25,10 @@ from streamfilter.types import Pixels
 
 NEAR_IOU = 0.2
 """A window that overlaps a mark this much teaches where the mark is."""
-NEAR_EACH, LIKELY_EACH = 8, 6
+NEAR_EACH, LIKELY_EACH = 16, 10
 """Windows near each mark, and likely windows of each picture, that are learned from."""
-FEWEST, MOST = 100, 8000
-"""Windows from which on a fit is worth something, and how many are used: it takes the cube of their number."""
+FEWEST = 100
+"""Windows near marks from which on a fit is worth something."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +49,29 @@ class _Windows:
     grids: NDArray[np.float16]
     overlaps: NDArray[np.float64]
     moves: NDArray[np.float64]
+
+
+class _Fit:
+    """Both regressions. Windows near a mark teach where it is; all of them teach how much they overlap one."""
+
+    def __init__(self, cells: int) -> None:
+        self._near, self._elsewhere = Ridge(cells, OUTPUTS), Ridge(cells, 1)
+
+    def add(self, windows: _Windows) -> None:
+        """Learn from some more windows."""
+        near = np.isfinite(windows.moves[:, 0])
+        overlaps = windows.overlaps[:, None]
+        self._near.add(windows.grids[near], np.concatenate([overlaps, windows.moves], axis=1)[near])
+        self._elsewhere.add(windows.grids[~near], overlaps[~near])
+
+    def solved(self) -> Regions | None:
+        """The region head; None where too few windows were near a mark."""
+        if self._near.count < FEWEST:
+            return None
+        weight, bias = self._near.solve()
+        self._elsewhere.join(self._near)
+        overlap_weight, overlap_bias = self._elsewhere.solve()
+        return Regions(torch.cat([overlap_weight, weight[1:]]), torch.cat([overlap_bias, bias[1:]]))
 
 
 def is_marked(example: Example) -> bool:
@@ -77,29 +100,16 @@ def fit_regions(
 ) -> Regions | None:
     """The region head of a network, None where too few marks are boxed."""
     rng = np.random.default_rng(seed)
-    found: list[_Windows] = []
+    fit: _Fit | None = None
     with prefetch(iter(marked), 8) as pictures:
         for some in batched(pictures, spotter.together):
             for one, outputs in zip(some, spotter.dense([one.pixels for one in some]), strict=True):
                 for output in outputs:
-                    found += _windows(one.boxes, output, spotter.regions(output), rng)
+                    fit = fit or _Fit(output.embedding.shape[1] * CELLS**2)
+                    for windows in _windows(one.boxes, output, spotter.regions(output), rng):
+                        fit.add(windows)
             advance(float(len(some)))
-    return _fitted(found, rng) if found else None
-
-
-def _fitted(found: Sequence[_Windows], rng: np.random.Generator) -> Regions | None:
-    moves = np.concatenate([one.moves for one in found])
-    order = rng.permutation(len(moves))
-    near = order[np.isfinite(moves[order, 0])]
-    if len(near) < FEWEST:
-        return None
-    grids = np.concatenate([one.grids for one in found])
-    overlaps = np.concatenate([one.overlaps for one in found])
-    parts = (
-        fit_ridge(grids[order[:MOST]], overlaps[order[:MOST], None]),
-        fit_ridge(grids[near[:MOST]], moves[near[:MOST]]),
-    )
-    return Regions(*(torch.cat(part) for part in zip(*parts, strict=True)))
+    return fit.solved() if fit is not None else None
 
 
 def _windows(

@@ -138,15 +138,8 @@ class Asker:
         """The picture in its middle, and the region of it that holds what has changed since the look before it."""
         middle, stale = edge.middle, self._stale(edge)
         assert middle is not None
-        stale = None if stale is None else _focused(stale, edge.focus)
         region = self._region(middle, stale) if stale is not None else None
         return at_analysis_size(middle.frame.picture, self._classifier), region, stale
-
-
-def _focused(stale: NDArray[np.bool_], focus: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """What has changed where the network is asked; all that has changed where that is nothing."""
-    both = stale & focus
-    return both if both.any() else stale
 
 
 def take_picture(stretch: Stretch, number: int, classifier: Classifier) -> Pixels:

@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamfilter.config import SmootherConfig
 from streamfilter.gate import touches
 from streamfilter.sampler.agreeing import Answer, agree, between, labels_of, nearer
-from streamfilter.sampler.focus import focus
 from streamfilter.sampler.stretches import Stretch
 from streamfilter.types import Candidate, Gap, Look, Sighting
 
@@ -44,11 +42,6 @@ class Edge:
         self.before, self._after = before, after
         self._from, self._until = -1, len(look.passed)
         self._found: dict[int, tuple[Candidate, ...]] = {}
-
-    @property
-    def focus(self) -> NDArray[np.bool_]:
-        """The tiles in which its frames are asked."""
-        return focus((self.before, self._after), self._config)
 
     @property
     def middle(self) -> Look | None:

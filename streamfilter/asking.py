@@ -9,7 +9,7 @@ full; of a look at which little has changed, only that region.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,10 @@ class _Question:
     before: int = 0
 
 
+_Sought = tuple[Edge, NDArray[np.bool_] | None]
+"""An edge, and the tiles of the frame in its middle that have changed since the look before it, where that is known."""
+
+
 class Asker:
     """Tells of stretches, one after the other."""
 
@@ -54,7 +58,7 @@ class Asker:
         while wanted := inquiry.wanted():
             self._answer(inquiry, wanted)
         edges = inquiry.edges() if self._config.sampler.edges else {}
-        while sought := [edge for edge in edges.values() if self._narrowed(edge)]:
+        while sought := list(self._narrowed(edges.values())):
             self._halve(sought)
         self._last = inquiry.answers[stretch.runs[-1][-1]] if stretch.runs else None
         yield from inquiry.told(edges)
@@ -111,11 +115,13 @@ class Asker:
         both = merged(before.candidates, found, region, stale, matter=before.matter(self._config.smoother))
         return both if both is not None else tuple(self._classifier.classify([picture])[0])
 
-    def _narrowed(self, edge: Edge) -> bool:
-        """Whether there is a frame left to ask about: those that still show the picture before it are not asked."""
-        while (stale := self._stale(edge)) is not None and not stale.any():
-            edge.take(edge.before.candidates, edge.before.sightings)
-        return edge.middle is not None
+    def _narrowed(self, edges: Iterable[Edge]) -> Iterator[_Sought]:
+        """The edges with a frame left to ask about: those that still show the picture before it are not asked."""
+        for edge in edges:
+            while (stale := self._stale(edge)) is not None and not stale.any():
+                edge.take(edge.before.candidates, edge.before.sightings)
+            if edge.middle is not None:
+                yield edge, stale
 
     def _stale(self, edge: Edge) -> NDArray[np.bool_] | None:
         """The tiles of its middle that have changed since the look before it; None where that is not known."""
@@ -124,19 +130,21 @@ class Asker:
             return None
         return stale_tiles(seen, thumbnail_of(middle), middle.frame.time_s, self._config.gate)
 
-    def _halve(self, edges: Sequence[Edge]) -> None:
+    def _halve(self, sought: Sequence[_Sought]) -> None:
         """One step nearer to each of these edges."""
-        for some in batched(edges, self._batch):
-            asked = [self._part(edge) for edge in some]
+        for some in batched(sought, self._batch):
+            asked = [self._part(*one) for one in some]
             found = self._classifier.classify([r.cut(p) if r is not None else p for p, r, _ in asked])
-            for edge, (picture, region, stale), candidates in zip(some, asked, map(tuple, found), strict=True):
+            for (edge, _), (picture, region, stale), candidates in zip(some, asked, map(tuple, found), strict=True):
                 if region is not None and stale is not None:
                     candidates = self._merged(edge.before, candidates, region, stale, picture)
                 edge.take(candidates, self._rejector.judge(candidates))
 
-    def _part(self, edge: Edge) -> tuple[Pixels, Region | None, NDArray[np.bool_] | None]:
+    def _part(
+        self, edge: Edge, stale: NDArray[np.bool_] | None
+    ) -> tuple[Pixels, Region | None, NDArray[np.bool_] | None]:
         """The picture in its middle, and the region of it that holds what has changed since the look before it."""
-        middle, stale = edge.middle, self._stale(edge)
+        middle = edge.middle
         assert middle is not None
         region = self._region(middle, stale) if stale is not None else None
         return at_analysis_size(middle.frame.picture, self._classifier), region, stale

@@ -36,7 +36,7 @@ from streamfilter.training.closer import (
     fit_to_more,
     weighed,
 )
-from streamfilter.training.closeups import CloseUps, join_close_ups
+from streamfilter.training.closeups import CloseUps
 from streamfilter.training.scene import SceneFacts
 from streamfilter.training.spotting import Spots, found_in, join_spots, spot_labels
 from streamfilter.training.targets import IGNORE
@@ -337,7 +337,7 @@ def test_what_it_was_weighed_on_is_learned_in_the_end_and_the_weights_stay() -> 
     shown = CloseUps(np.eye(8, dtype=np.float32), np.arange(8) % ROWS)
     first = fit_closer(taught, shown, held)
     assert first is not None
-    more = fit_to_more(first, join_spots([taught, held]), join_close_ups([shown, NO_CLOSE_UPS]))
+    more = fit_to_more(first, [taught, held], [shown, NO_CLOSE_UPS])
     alone = fit_closer(join_spots([taught, held]), shown, held)
     assert alone is not None
     torch.testing.assert_close(more.weight, alone.weight)

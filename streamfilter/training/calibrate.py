@@ -16,18 +16,14 @@ KEPT_BY_DISTANCE = 99.0
 """Percentile of the right labels' distances up to which nothing is called far."""
 
 
-def fit_temperature(
-    logits: NDArray[np.float32], labels: NDArray[np.int64], shares: NDArray[np.float64] | None = None
-) -> float:
+def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64], shares: NDArray[np.float64]) -> float:
     """The temperature, 0.25 to 8, of least negative log-likelihood for logits `(n, C+1)`, searched on a fine grid.
 
-    `shares`: `(n,)`, how much each counts; None: the same. Guo et al., "On Calibration of Modern Neural Networks" (ICML
-    2017).
+    `shares`: `(n,)`, how much each counts. Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017).
     """
-    weights = torch.from_numpy(np.ones(len(labels)) if shares is None else shares)
     grid = np.exp(np.linspace(np.log(0.25), np.log(8.0), 121))
     scores = torch.from_numpy(logits).double()
-    targets = torch.from_numpy(labels)
+    targets, weights = torch.from_numpy(labels), torch.from_numpy(shares)
     losses = [
         float((torch.nn.functional.cross_entropy(scores / t, targets, reduction="none") * weights).sum()) for t in grid
     ]
@@ -56,11 +52,7 @@ def fit_thresholds(validation: Found, statistics: Statistics) -> Thresholds:
     The distance keeps `KEPT_BY_DISTANCE` percent of the logos. How unfamiliar anything may be is for the scores to say,
     whose thresholds `training.rejection` fits.
     """
-    none = validation.known.logits.shape[1] - 1
-    logits = np.concatenate([validation.known.logits, validation.strange.logits])
-    labels = np.concatenate([validation.labels, np.full(len(validation.strange), none)])
-    kinds = (len(validation.labels), len(validation.strange))
-    shares = np.concatenate([np.full(n, 1 / n) if n else np.zeros(0) for n in kinds])  # as `evened` has it
+    logits, labels, shares = validation.evenly()
     temperature = fit_temperature(logits, labels, shares) if len(labels) else 1.0
     far = float("inf")
     if len(validation.labels):

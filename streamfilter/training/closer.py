@@ -57,17 +57,19 @@ def fit_closer(taught: Spots, close_up: CloseUps, held: Spots, corrected: Spots 
     None where there is no label to learn from, or none to weigh with.
     """
     none = taught.features.logits.shape[1] - 1
-    examples = _examples(taught, close_up, corrected)
+    examples = _examples([taught], [close_up], corrected)
     if not (examples.labels < none).any() or not (_proposed(held)[1] < none).any():
         return None
     return weighed(Closer(*_fit(examples, none + 1), SIDE), held, corrected)
 
 
-def fit_to_more(closer: Closer, spots: Spots, close_up: CloseUps, corrected: Spots | None = None) -> Closer:
+def fit_to_more(
+    closer: Closer, spots: Sequence[Spots], close_ups: Sequence[CloseUps], corrected: Spots | None = None
+) -> Closer:
     """The same closer look fitted to more spots and close-ups, such as those that it was weighed on: the weights of the
     opinions stay. What was measured of the one holds for the other, which has seen more.
     """
-    weight, bias = _fit(_examples(spots, close_up, corrected), len(closer.bias))
+    weight, bias = _fit(_examples(spots, close_ups, corrected), len(closer.bias))
     return replace(closer, weight=weight, bias=bias)
 
 
@@ -91,22 +93,22 @@ def close_logits(closer: Closer, spots: Spots) -> Spots:
     return spots.with_logits(blend(spots.features.logits, close, closer, spots.odds))
 
 
-def _examples(spots: Spots, close_up: CloseUps, corrected: Spots | None) -> _Examples:
+def _examples(spots: Sequence[Spots], close_ups: Sequence[CloseUps], corrected: Spots | None) -> _Examples:
     """What was proposed, the scenes' logos themselves, and close-ups, where there are any.
 
     Each counts as much as any other: of what a run will ask about, what was proposed in whole pictures tells most. Only
     what was corrected counts for more.
     """
-    features, labels = _proposed(spots)
-    shown = [close_up.features] if len(close_up.labels) else []
-    parts = [features, spots.true_close, *shown]
-    kinds = [labels, spots.true_labels, close_up.labels]
-    shares = [np.ones(sum(map(len, kinds)))]
+    parts = [_proposed(own) for own in spots]
+    parts += [(own.true_close, own.true_labels) for own in spots]
+    parts += [(own.features, own.labels) for own in close_ups if len(own.labels)]
+    shares = np.ones(sum(len(labels) for _, labels in parts))
     if corrected is not None:
-        found, names = _proposed(corrected)
-        share = min(CORRECTED_SHARE, MOST_CORRECTED * len(shares[0]) / max(1, len(names)))
-        parts, kinds, shares = [*parts, found], [*kinds, names], [*shares, np.full(len(names), share)]
-    return _Examples(np.concatenate(parts), np.concatenate(kinds), np.concatenate(shares))
+        wrong = _proposed(corrected)
+        share = min(CORRECTED_SHARE, MOST_CORRECTED * len(shares) / max(1, len(wrong[1])))
+        parts, shares = [*parts, wrong], np.append(shares, np.full(len(wrong[1]), share))
+    features, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return _Examples(features, labels, shares)
 
 
 def _proposed(spots: Spots) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -168,12 +170,9 @@ def evened(closer: Closer, found: Found) -> Closer:
     """
     if not len(found.labels) or not len(found.strange):
         return closer
-    logits = torch.cat([_tensor(found.known.logits), _tensor(found.strange.logits)])
-    none = logits.shape[1] - 1
-    targets = torch.cat([torch.from_numpy(found.labels), torch.full((len(found.strange),), none)])
-    shares = torch.cat([torch.full((n,), 0.5 / n) for n in (len(found.labels), len(found.strange))])
+    logits, targets, shares = (torch.from_numpy(part) for part in found.evenly())
     heat, shift = torch.zeros(1, requires_grad=True), torch.zeros(1, requires_grad=True)
-    is_none = F.one_hot(torch.tensor(none), none + 1).float()
+    is_none = F.one_hot(torch.tensor(len(closer.bias) - 1), len(closer.bias)).float()
 
     def loss() -> Tensor:
         losses = F.cross_entropy(

@@ -40,12 +40,6 @@ class CloseUps:
     labels: NDArray[np.int64]
 
 
-def join_close_ups(parts: Sequence[CloseUps]) -> CloseUps:
-    """All of them as one; at least one part."""
-    some = [part for part in parts if len(part.labels)] or list(parts[:1])
-    return CloseUps(np.concatenate([p.features for p in some]), np.concatenate([p.labels for p in some]))
-
-
 def close_ups(
     examples: Sequence[Example],
     labels: Sequence[str],

@@ -17,7 +17,7 @@ from streamfilter.model.device import Compute
 from streamfilter.model.regions import Regions
 from streamfilter.training.batches import Compose
 from streamfilter.training.closer import close_logits, evened, fit_closer, fit_to_more
-from streamfilter.training.closeups import close_ups, join_close_ups
+from streamfilter.training.closeups import close_ups
 from streamfilter.training.composers import (
     OTHER_LOGOS,
     PHOTOGRAPHS,
@@ -109,9 +109,7 @@ def gather(
         strangers={source: find(join_spots(own)).strange for source, own in sources.items()},
     )
     if closer is not None:  # all thresholds are known to be fair by now, so nothing has to be held out any more
-        closer = fit_to_more(
-            closer, join_spots([taught_spots, held_spots]), join_close_ups([shown, shown_held]), corrected
-        )
+        closer = fit_to_more(closer, [taught_spots, held_spots], [shown, shown_held], corrected)
     return Readers(regions, closer), material
 
 

@@ -15,7 +15,7 @@ from streamfilter.classifier.regions import pixels_of, region_grids
 from streamfilter.classifier.suppress import pairwise
 from streamfilter.classifier.windows import window_boxes, window_grid
 from streamfilter.model.network import DenseOutput
-from streamfilter.model.regions import CELLS, OUTPUTS, Regions
+from streamfilter.model.regions import OUTPUTS, Regions
 from streamfilter.training.examples import Example
 from streamfilter.training.ridge import Ridge
 from streamfilter.training.scene import Scene
@@ -99,17 +99,23 @@ def fit_regions(
     marked: Iterable[Marked], spotter: Spotter, *, seed: int, advance: Callable[[float], None]
 ) -> Regions | None:
     """The region head of a network, None where too few marks are boxed."""
-    rng = np.random.default_rng(seed)
     fit: _Fit | None = None
     with prefetch(iter(marked), 8) as pictures:
-        for some in batched(pictures, spotter.together):
-            for one, outputs in zip(some, spotter.dense([one.pixels for one in some]), strict=True):
-                for output in outputs:
-                    fit = fit or _Fit(output.embedding.shape[1] * CELLS**2)
-                    for windows in _windows(one.boxes, output, spotter.regions(output), rng):
-                        fit.add(windows)
-            advance(float(len(some)))
+        for windows in _seen(pictures, spotter, np.random.default_rng(seed), advance):
+            fit = fit or _Fit(windows.grids.shape[1])
+            fit.add(windows)
     return fit.solved() if fit is not None else None
+
+
+def _seen(
+    pictures: Iterator[Marked], spotter: Spotter, rng: np.random.Generator, advance: Callable[[float], None]
+) -> Iterator[_Windows]:
+    """The windows of all pictures that are learned from."""
+    for some in batched(pictures, spotter.together):
+        for one, outputs in zip(some, spotter.dense([one.pixels for one in some]), strict=True):
+            for output in outputs:
+                yield from _windows(one.boxes, output, spotter.regions(output), rng)
+        advance(float(len(some)))
 
 
 def _windows(

@@ -43,6 +43,15 @@ class Found:
     strange: Features
     lost: int = 0
 
+    def evenly(self) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64]]:
+        """Logits `(n, C+1)` of logos and strangers, what they are `(n,)`, the last class for strangers, and shares
+        `(n,)` with which all the logos count as much as all the strangers.
+        """
+        logits = np.concatenate([self.known.logits, self.strange.logits])
+        kinds = (len(self.labels), len(self.strange))
+        labels = np.concatenate([self.labels, np.full(kinds[1], logits.shape[1] - 1)])
+        return logits, labels, np.repeat([0.5 / max(1, count) for count in kinds], kinds)
+
 
 def search(network: DenseResNet, batches: Iterable[Batch], forward: Forward, autocast: Autocast) -> Found:
     """Look for every logo of the batches, and for the window of every other scene that looks most like one."""

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from streamfilter.classifier.closer import blend
 from streamfilter.model.closer import Closer
 from streamfilter.training.closeups import CloseUps
-from streamfilter.training.spotting import SIDE, Spots, spot_labels
+from streamfilter.training.spotting import SIDE, Spots, found_in, spot_labels
 from streamfilter.training.targets import IGNORE
 from streamfilter.training.validation import Found
 
@@ -60,7 +60,9 @@ def fit_closer(taught: Spots, close_up: CloseUps, held: Spots, corrected: Spots 
     examples = _examples([taught], [close_up], corrected)
     if not (examples.labels < none).any() or not (_proposed(held)[1] < none).any():
         return None
-    return weighed(Closer(*_fit(examples, none + 1), SIDE), held, corrected)
+    fitted = weighed(Closer(*_fit(examples, none + 1), SIDE), held, corrected)
+    wrong = None if corrected is None else found_in(close_logits(fitted, corrected))
+    return evened(fitted, found_in(close_logits(fitted, held)), wrong)
 
 
 def fit_to_more(
@@ -160,17 +162,24 @@ def weighed(alone: Closer, held: Spots, corrected: Spots | None) -> Closer:
     return replace(alone, dense=first, close=second, mark=third, none=float(shift.detach()))
 
 
-def evened(closer: Closer, found: Found) -> Closer:
+def evened(closer: Closer, found: Found, corrected: Found | None = None) -> Closer:
     """With the logit of none of the above moved so that a picture's best spot is none as likely as not where it is.
 
     Of all that is proposed nearly everything is none, and so the opinions were weighed. Of each picture only the best
     spot decides, and of these as many are to count as labels as strangers: with the temperature one number is fitted to
     that, from the best spots of held-out pictures. Alexandari et al., "Maximum likelihood with bias-corrected
     calibration is hard-to-beat at label shift adaptation" (ICML 2020). As it was where either kind is missing.
+
+    `corrected`: its strangers have a say of their own, as in `weighed`, or what a person has rejected would come back.
     """
     if not len(found.labels) or not len(found.strange):
         return closer
     logits, targets, shares = (torch.from_numpy(part) for part in found.evenly())
+    if corrected is not None and len(corrected.strange):
+        count = len(corrected.strange)
+        logits = torch.cat([logits, torch.from_numpy(corrected.strange.logits)])
+        targets = torch.cat([targets, torch.full((count,), len(closer.bias) - 1)])
+        shares = torch.cat([shares, torch.full((count,), CORRECTED_WEIGHING / count)])
     heat, shift = torch.zeros(1, requires_grad=True), torch.zeros(1, requires_grad=True)
     is_none = F.one_hot(torch.tensor(len(closer.bias) - 1), len(closer.bias)).float()
 

@@ -16,7 +16,7 @@ from streamfilter.model.closer import Closer
 from streamfilter.model.device import Compute
 from streamfilter.model.regions import Regions
 from streamfilter.training.batches import Compose
-from streamfilter.training.closer import close_logits, evened, fit_closer, fit_to_more
+from streamfilter.training.closer import close_logits, fit_closer, fit_to_more
 from streamfilter.training.closeups import close_ups
 from streamfilter.training.composers import (
     OTHER_LOGOS,
@@ -99,8 +99,6 @@ def gather(
     wrong = [spots for job, spots in seen if job.source == CORRECTED]
     corrected = join_spots(wrong) if wrong else None
     closer = fit_closer(taught_spots, shown, held_spots, corrected)
-    if closer is not None:
-        closer = evened(closer, found_in(close_logits(closer, held_spots)))
     find = _finder(closer)
     sources = {source: [spots for job, spots in seen if job.source == source] for source in composers.strangers}
     material = Material(

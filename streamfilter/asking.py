@@ -37,7 +37,7 @@ class _Question:
 
 
 _Sought = tuple[Edge, NDArray[np.bool_] | None]
-"""An edge, and the tiles of the frame in its middle that have changed since the look before it, where that is known."""
+"""An edge, and the tiles of the frame in its middle in question: in its focus, and changed since the look before it."""
 
 
 class Asker:
@@ -116,7 +116,7 @@ class Asker:
         return both if both is not None else tuple(self._classifier.classify([picture])[0])
 
     def _narrowed(self, edges: Iterable[Edge]) -> Iterator[_Sought]:
-        """The edges with a frame left to ask about: those that still show the picture before it are not asked."""
+        """The edges with a frame left to ask about: those that still show what was there before are not asked."""
         for edge in edges:
             while (stale := self._stale(edge)) is not None and not stale.any():
                 edge.take(edge.before.candidates, edge.before.sightings)
@@ -124,11 +124,11 @@ class Asker:
                 yield edge, stale
 
     def _stale(self, edge: Edge) -> NDArray[np.bool_] | None:
-        """The tiles of its middle that have changed since the look before it; None where that is not known."""
+        """The tiles of its middle in question; None where it is not known what has changed."""
         middle, seen = edge.middle, edge.before.seen
         if middle is None or seen is None or not self._config.gate.tiles:
             return None
-        return stale_tiles(seen, thumbnail_of(middle), middle.frame.time_s, self._config.gate)
+        return stale_tiles(seen, thumbnail_of(middle), middle.frame.time_s, self._config.gate) & edge.focus()
 
     def _halve(self, sought: Sequence[_Sought]) -> None:
         """One step nearer to each of these edges."""
@@ -143,7 +143,7 @@ class Asker:
     def _part(
         self, edge: Edge, stale: NDArray[np.bool_] | None
     ) -> tuple[Pixels, Region | None, NDArray[np.bool_] | None]:
-        """The picture in its middle, and the region of it that holds what has changed since the look before it."""
+        """The picture in its middle, and the region of it that holds the tiles in question."""
         middle = edge.middle
         assert middle is not None
         region = self._region(middle, stale) if stale is not None else None

@@ -74,6 +74,13 @@ class Box:
         """The middle, as x, y."""
         return self.x + self.width / 2, self.y + self.height / 2
 
+    def grown(self, margin: float) -> Box:
+        """With `margin` of its width and height more on every side, cut at the edges of the picture."""
+        left, top = max(0.0, self.x - margin * self.width), max(0.0, self.y - margin * self.height)
+        right = min(1.0, self.x + (1 + margin) * self.width)
+        bottom = min(1.0, self.y + (1 + margin) * self.height)
+        return Box(left, top, right - left, bottom - top)
+
     def intersection(self, other: Box) -> float:
         """Area that both cover, as a share of the picture."""
         width = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)

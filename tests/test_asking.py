@@ -18,7 +18,7 @@ from media import write_clip
 
 from streamfilter.config import RunConfig, SmootherConfig, check_config
 from streamfilter.pipeline import Network, identify, run
-from streamfilter.sampler import Answer, Inquiry, Pace, agree, between, due_looks, stretches
+from streamfilter.sampler import Answer, Edge, Inquiry, Pace, agree, between, due_looks, stretches
 from streamfilter.sampler.agreeing import NEARLY
 from streamfilter.sinks import EventLog
 from streamfilter.types import Box, Candidate, Gap, Look, Pixels, Rejection, Sighting
@@ -238,6 +238,35 @@ def test_frames_that_still_show_the_picture_before_an_edge_are_not_asked(tmp_pat
     assert parts.events == whole.events
     assert parts.events[0][1:] == pytest.approx((4.2, 9.0), abs=0.041)
     assert parts.asked < whole.asked
+
+
+def test_in_a_picture_that_moves_all_over_an_edge_is_searched_where_the_mark_is(tmp_path: Path) -> None:
+    def picture(time_s: float) -> np.ndarray:
+        drawn = np.full((120, 160, 3), GROUND if round(time_s * 25) % 2 else (64, 64, 64), np.uint8)
+        if 4.2 <= time_s < 9.0:
+            drawn[10:50, 10:50] = RED
+        return drawn
+
+    clip = write_clip(tmp_path / "flicker.mp4", ((n / 25, picture(n / 25)) for n in range(300)), rate_hz=25)
+    asked, whole = {}, {}
+    for edges in (True, False):
+        classifier = EnlargingClassifier()
+        network = replace(color_network(), classifier=classifier)
+        seen = Watched(clip, tmp_path / f"{edges}.jsonl", network=network, sampler={"edges": edges})
+        asked[edges], whole[edges] = seen.asked, classifier.whole
+        assert seen.events[0][1:] == pytest.approx((4.2, 9.0), abs=0.041 if edges else 0.3)
+    assert asked[True] > asked[False]
+    assert whole[True] == whole[False]
+
+
+def test_an_edge_is_searched_around_all_that_matters_at_either_look() -> None:
+    before = answer(1.0, ("Red", 0.5, 0.9, True), ("Green", 0.0, NEARLY - 0.01, False))
+    after = answer(1.25, ("Red", 0.6, 0.9, True))
+    tiles = Edge(before, after, look_at(1.25), SmootherConfig()).focus()
+    rows, columns = np.flatnonzero(tiles.any(axis=1)), np.flatnonzero(tiles.any(axis=0))
+    assert (columns[0] / 16, (columns[-1] + 1) / 16) == (7 / 16, 12 / 16)  # 0.5 to 0.7, and half a box on either side
+    assert (rows[0] / 9, (rows[-1] + 1) / 9) == (1 / 9, 4 / 9)
+    assert tiles.sum() == len(rows) * len(columns)
 
 
 def test_without_edges_appearances_begin_and_end_between_two_looks(clip: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamfilter.cutting.h264 import as_record, joined, nal_units, parameter_sets
-from streamfilter.cutting.hide import grown, hide
+from streamfilter.cutting.hide import hide
 from streamfilter.cutting.index import IndexedPacket, PacketIndex
 from streamfilter.cutting.plan import decode_times, make_plan
 from streamfilter.cutting.spans import Splice, others, snapped
@@ -119,7 +119,7 @@ def test_a_record_takes_more_parameter_sets_and_keeps_its_tail() -> None:
 
 
 def test_a_margin_ends_at_the_edge_of_the_picture() -> None:
-    box = grown(Box(0.0, 0.4, 0.2, 0.2), 0.5)
+    box = Box(0.0, 0.4, 0.2, 0.2).grown(0.5)
     assert (box.x, box.y, box.width, box.height) == pytest.approx((0.0, 0.3, 0.3, 0.4))
 
 

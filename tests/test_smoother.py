@@ -74,6 +74,13 @@ def test_pts_are_of_the_first_and_last_look_that_showed_it() -> None:
     assert (event.start_pts, event.end_pts, opening.start_pts) == (750, 1500, 750)
 
 
+def test_looks_that_stand_for_little_say_little_about_whether_an_appearance_is_steady() -> None:
+    searched = looks("~" * 10, rate_hz=50, start_s=0.78)
+    events, _, _ = run([*looks("####"), *searched, *looks("#....", start_s=1.0)], end_s=2.25)
+    assert edges(events) == [(0.0, 1.125)]
+    assert (events[0].evidence.looks, events[0].evidence.hits) == (15, 5)
+
+
 def test_edges_at_cuts_are_the_cuts() -> None:
     events, _, _ = run(looks("...####...", cuts=[0.6, 0.7, 1.52, 1.7]), end_s=2.5)
     assert edges(events) == [(0.7, 1.52)]

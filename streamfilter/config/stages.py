@@ -133,7 +133,8 @@ class SmootherConfig(Section):
     )
     bridge_s: Seconds = Field(1.0, description="Longest time without a sighting that does not end an event.")
     steady: Share = Field(
-        0.5, description="Share of the looks at an appearance that must accept the label, or it is dropped as unstable."
+        0.5,
+        description="Share of an appearance, in time, whose looks must accept the label, or it is dropped as unstable.",
     )
     certain_s: Seconds = Field(
         2.0,

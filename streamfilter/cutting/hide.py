@@ -39,18 +39,10 @@ class Hidden:
     def boxes_at(self, time_s: float) -> list[Box]:
         """The regions that are hidden at a time, margin included."""
         return [
-            grown(box_at(event.track, time_s) if event.track else event.best.box, self.margin)
+            (box_at(event.track, time_s) if event.track else event.best.box).grown(self.margin)
             for event in self.events
             if event.start_s - self.lead_s <= time_s < event.end_s + self.lead_s
         ]
-
-
-def grown(box: Box, margin: float) -> Box:
-    """The box with `margin` of its width and height more on every side, cut at the edges of the picture."""
-    left, top = max(0.0, box.x - margin * box.width), max(0.0, box.y - margin * box.height)
-    right = min(1.0, box.x + (1 + margin) * box.width)
-    bottom = min(1.0, box.y + (1 + margin) * box.height)
-    return Box(left, top, right - left, bottom - top)
 
 
 def hide(pixels: Samples, boxes: Sequence[Box], way: Way) -> None:

@@ -157,10 +157,14 @@ def _is_same(one: Candidate, other: Candidate) -> bool:
 
 def touches(box: Box, tiles: NDArray[np.bool_]) -> bool:
     """Whether a box lies on any of the marked tiles, rows and columns that divide the picture."""
-    down, across = tiles.shape
+    return bool(tiles[tiles_under(box, tiles.shape)].any())
+
+
+def tiles_under(box: Box, grid: tuple[int, ...]) -> tuple[slice, slice]:
+    """The rows and columns of so many tiles that a box lies on."""
+    down, across = grid
     rows = slice(int(box.y * down), math.ceil((box.y + box.height) * down))
-    columns = slice(int(box.x * across), math.ceil((box.x + box.width) * across))
-    return bool(tiles[rows, columns].any())
+    return rows, slice(int(box.x * across), math.ceil((box.x + box.width) * across))
 
 
 def _within(count: int, start: float, end: float) -> NDArray[np.bool_]:

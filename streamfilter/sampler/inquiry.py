@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamfilter.config import SmootherConfig
-from streamfilter.gate import touches
+from streamfilter.gate import TILES, tiles_under, touches
 from streamfilter.sampler.agreeing import Answer, agree, between, labels_of, nearer
 from streamfilter.sampler.stretches import Stretch
 from streamfilter.types import Candidate, Gap, Look, Sighting
@@ -30,6 +31,10 @@ class Told:
     origin: int | None = None
 
 
+ROOM = 0.5
+"""How far the mark at an edge may have moved, in its own widths and heights, before it is lost from sight."""
+
+
 class Edge:
     """The frames between two looks that differ, halved until it is known between which two of them that happened.
 
@@ -42,6 +47,17 @@ class Edge:
         self.before, self._after = before, after
         self._from, self._until = -1, len(look.passed)
         self._found: dict[int, tuple[Candidate, ...]] = {}
+
+    def focus(self) -> NDArray[np.bool_]:
+        """The tiles, `(9, 16)`, where either look shows anything that matters, and where that may have moved.
+
+        What is elsewhere in the picture is known by the two: between them it is asked only when that came or went.
+        """
+        tiles = np.zeros(TILES, np.bool_)
+        for answer in (self.before, self._after):
+            for number in answer.matter(self._config):
+                tiles[tiles_under(answer.candidates[number].box.grown(ROOM), TILES)] = True
+        return tiles
 
     @property
     def middle(self) -> Look | None:

@@ -18,24 +18,22 @@ MEMORY_S = 30.0
 """What was seen so long ago counts for a third (1 / e)."""
 MOST = 16
 """Places that are remembered: those last seen. They go into every checkpoint."""
-FADED = 0.5
-"""A place that was rejected at fewer looks than this, as they count by now, is forgotten."""
+FADED_S = 0.1
+"""A place that was rejected for less than this, as it counts by now, is forgotten."""
 
 
 @dataclass(slots=True)
 class Doubt:
-    """How much more often, and for how many seconds longer, a label was rejected at a place than accepted."""
+    """For how many seconds longer a label was rejected at a place than accepted."""
 
     label: str
     box: Box
     time_s: float
-    looks: float = 0.0
     seconds: float = 0.0
 
-    def later(self, time_s: float) -> tuple[float, float]:
-        """`looks` and `seconds` as they count at a later time."""
-        left = math.exp(-(time_s - self.time_s) / MEMORY_S)
-        return self.looks * left, self.seconds * left
+    def later(self, time_s: float) -> float:
+        """`seconds` as they count at a later time."""
+        return self.seconds * math.exp(-(time_s - self.time_s) / MEMORY_S)
 
 
 @dataclass(slots=True)
@@ -46,14 +44,10 @@ class Doubts:
     iou: float
     places: list[Doubt] = field(default_factory=list)
 
-    def about(self, sighting: Sighting, time_s: float) -> tuple[float, float]:
-        """Looks and seconds by which the label was rejected at this place for longer than it may be."""
+    def about(self, sighting: Sighting, time_s: float) -> float:
+        """Seconds by which the label was rejected at this place for longer than it may be."""
         doubt = self._at(sighting)
-        if doubt is None:
-            return 0.0, 0.0
-        looks, seconds = doubt.later(time_s)
-        share = max(0.0, seconds - self.grace_s) / seconds if seconds else 0.0
-        return looks * share, seconds * share
+        return 0.0 if doubt is None else max(0.0, doubt.later(time_s) - self.grace_s)
 
     def note(self, sightings: Iterable[Sighting], step: Step) -> None:
         """Take in what one look says; of several boxes of a label at one place the best counts."""
@@ -68,11 +62,10 @@ class Doubts:
                 doubt = Doubt(sighting.candidate.label, sighting.candidate.box, step.time_s)
                 self.places.append(doubt)
             noted.append(doubt)
-            looks, seconds = doubt.later(step.time_s)
             sign = 1 if sighting.label is None else -1
-            doubt.looks, doubt.seconds = max(0.0, looks + sign), max(0.0, seconds + sign * step.weight_s)
+            doubt.seconds = max(0.0, doubt.later(step.time_s) + sign * step.weight_s)
             doubt.box, doubt.time_s = sighting.candidate.box, step.time_s
-        kept = [doubt for doubt in self.places if doubt.later(step.time_s)[0] >= FADED]
+        kept = [doubt for doubt in self.places if doubt.later(step.time_s) >= FADED_S]
         self.places = sorted(kept, key=lambda doubt: doubt.time_s)[-MOST:]
 
     def forget(self) -> None:

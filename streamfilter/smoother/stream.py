@@ -35,10 +35,10 @@ class TimeSmoother:
     that accepts it again adds the time that the look stands for, a look without it subtracts that; at `onset_s` the
     track is confirmed. From then on sightings of its label with at least `hold_score` keep it, rejected or not, and it
     may be away for `bridge_s`. It is an event once the looks that accept it lead all others by `certain_s`, or at its
-    end when they are the share `steady` of all; what flickers is none. Both count what was rejected of its label at its
-    place before it began, in the same shot, where that was for longer than `certain_s` (`Doubts`). At a cut unconfirmed
-    tracks are dropped, and confirmed ones end unless the first look after it shows them at the same place. Nothing is
-    claimed for a gap.
+    end when they stand for the share `steady` of the time of all; what flickers is none. Both count what was rejected
+    of its label at its place before it began, in the same shot, where that was for longer than `certain_s` (`Doubts`).
+    At a cut unconfirmed tracks are dropped, and confirmed ones end unless the first look after it shows them at the
+    same place. Nothing is claimed for a gap.
 
     An event's `score` is the mean score of its accepted sightings, weighted by the time their looks stand for: the
     probability that the label is right at a look taken at random. `start_pts` and `end_pts` are of the first and the
@@ -121,7 +121,7 @@ class TimeSmoother:
             track.see(sighting, step, is_alone=is_alone)
         for sighting in newcomers:
             track = Track.begun(sighting, step, number=self._born, is_alone=is_alone)
-            track.doubt(*self._doubts.about(sighting, step.time_s))
+            track.doubt(self._doubts.about(sighting, step.time_s))
             self._tracks.append(track)
             self._born += 1
 

@@ -17,12 +17,14 @@ LEAST_WEIGHT_S = 1e-3
 class Tally:
     """What was met while a track was alive; `watched_s` is time that looks stand for.
 
-    `drops` take no part in a checkpoint: files know none, and a resumed feed begins its tracks anew.
+    `weight_s` is that of the looks alone, of the first one, too, all that it stands for. `drops` take no part in a
+    checkpoint: files know none, and a resumed feed begins its tracks anew.
     """
 
     looks: int = 0
     gap_s: float = 0.0
     watched_s: float = 0.0
+    weight_s: float = 0.0
     rejections: Counter[str] = field(default_factory=Counter)
     drops: int = field(default=0, compare=False)
 
@@ -31,6 +33,7 @@ class Tally:
         self.looks += other.looks
         self.gap_s += other.gap_s
         self.watched_s += other.watched_s
+        self.weight_s += other.weight_s
         self.rejections.update(other.rejections)
         self.drops += other.drops
 
@@ -60,8 +63,8 @@ class Track:
     """One label at one place, from its first accepted sighting on: `Track.begun`.
 
     `start_s` is the edge before the first sighting, `absent_s` the edge after the last one while it is not seen; both
-    are final when they are set. `lead_s` is the time of accepting looks less that of all others; it begins below 0, and
-    `doubted` looks count as if they had been its own, where the label was rejected there before. What comes after the
+    are final when they are set. `lead_s` is the time of accepting looks less that of all others; where the label was
+    rejected there before, it begins below 0, and `doubted_s` count as if they had been its own. What comes after the
     last sighting is tallied apart, in `since`, and forgotten when the track ends. All fields are plain values, so that
     a checkpoint can hold them.
     """
@@ -80,7 +83,7 @@ class Track:
     is_confirmed: bool = False
     evidence_s: float = 0.0
     lead_s: float = 0.0
-    doubted: float = 0.0
+    doubted_s: float = 0.0
     absent_s: float | None = None
     best_score: float = -1.0
     score_sum: float = 0.0
@@ -113,9 +116,9 @@ class Track:
         track.see(sighting, step, is_alone=is_alone)
         return track
 
-    def doubt(self, looks: float, seconds: float) -> None:
-        """The label was rejected at this place before, at so many looks and for so many seconds too much."""
-        self.doubted += looks
+    def doubt(self, seconds: float) -> None:
+        """The label was rejected at this place before, for so many seconds too much."""
+        self.doubted_s += seconds
         self.lead_s -= seconds
 
     def see(self, sighting: Sighting, step: Step, *, is_alone: bool) -> None:
@@ -126,6 +129,7 @@ class Track:
         weight_s = min(step.weight_s, step.time_s - self.start_s)
         self.since.watched_s += weight_s
         weight = max(step.weight_s, LEAST_WEIGHT_S)
+        self.since.weight_s += weight
         if sighting.label is None:
             self.since.rejections[str(sighting.rejection)] += 1
             self.lead_s -= weight_s
@@ -150,6 +154,7 @@ class Track:
         self.since.looks += 1
         self.since.drops += step.drops
         self.since.watched_s += step.weight_s
+        self.since.weight_s += step.weight_s
 
     def lose(self, loss: Loss) -> None:
         """Nothing is known of the logo in this gap."""
@@ -164,8 +169,11 @@ class Track:
 
     @property
     def steadiness(self) -> float:
-        """Share of the looks from the first to the last sighting, and of those in doubt, that accepted, 0 to 1."""
-        return self.hits / (self.tally.looks + self.doubted)
+        """How much of the time from the first to the last sighting, and of that in doubt, accepted it, 0 to 1.
+
+        Each look counts by the time that it stands for: where an edge is searched they are many and stand for little.
+        """
+        return self.score_weight / (self.tally.weight_s + self.doubted_s)
 
     @property
     def score(self) -> float:

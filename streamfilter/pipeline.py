@@ -67,8 +67,11 @@ def load_network(path: Path, config: RunConfig) -> Network:
     return make_network(load_model(path), config)
 
 
-def make_network(model: Model, config: RunConfig) -> Network:
-    """The stages of a model, on the device that `config` names. Raises `ModelError`. Imports torch."""
+def make_network(model: Model, config: RunConfig, *, explores: bool = False) -> Network:
+    """The stages of a model, on the device that `config` names. Raises `ModelError`. Imports torch.
+
+    `explores`: what is found will be judged by other thresholds than the rejector's, too.
+    """
     from streamfilter.classifier import make_doubting, with_witness
     from streamfilter.rejector import chosen_score, rejector_of
 
@@ -80,7 +83,7 @@ def make_network(model: Model, config: RunConfig) -> Network:
         model.digest, model.all_labels, _calibration(model.thresholds), model.promise, runtime=classifier.runtime.name
     )
     return Network(
-        with_witness(classifier, model, config.rejector),
+        with_witness(classifier, model, config.rejector, None if explores else rejector),
         rejector,
         facts,
         device=f"{classifier.runtime.name} ({classifier.why})",

@@ -45,7 +45,8 @@ def model() -> Model:
 def colors(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stages of whatever model are those that know plain colours."""
 
-    def network(model: Model, config: RunConfig) -> Network:
+    def network(model: Model, config: RunConfig, *, explores: bool) -> Network:
+        assert explores  # what is found is judged at many thresholds
         facts = ModelFacts("fake", tuple(LABELS), {})
         return Network(ColorClassifier(), make_rejector(model.thresholds, config.rejector), facts)
 

@@ -170,6 +170,27 @@ def test_the_witness_is_asked_about_enrolled_labels_however_unlikely_and_beside_
     assert [c.inliers is not None for c in found] == [*[True] * MOST_ASKED, False, True, False]
 
 
+def test_the_witness_is_asked_only_where_its_word_can_change_a_verdict() -> None:
+    rejector = ThresholdRejector(Gates(none_class=0.4, max_softmax=0.6, mahalanobis=100))
+    several = [candidate(softmax=0.7), candidate(softmax=0.3), candidate(none=0.45), candidate(none=0.4)]
+    witness = Witness({"A": [describe(mark(1))]})
+    (every,) = WitnessedClassifier(Finder(*several), witness).classify([mark(1)])
+    (asked,) = WitnessedClassifier(Finder(*several), witness, rejector=rejector).classify([mark(1)])
+    assert [c.inliers is not None for c in every] == [True] * 4
+    assert [c.inliers is not None for c in asked] == [False, True, False, True]
+    verdicts = [[(s.label, s.rejection, s.score) for s in rejector.judge(found)] for found in (every, asked)]
+    assert verdicts[0] == verdicts[1]
+    assert [label for label, _, _ in verdicts[1]] == ["A", "A", None, "A"]
+
+
+def test_an_enrolled_label_is_witnessed_where_none_of_the_above_is_likelier() -> None:
+    several = [candidate("B", none=0.75, softmax=0.1), candidate("B", none=0.1, softmax=0.9)]
+    rejector = ThresholdRejector(Gates(none_class=0.5, max_softmax=0.6, mahalanobis=100))
+    witness = Witness({"B": [describe(mark(2))]})
+    (found,) = WitnessedClassifier(Finder(*several), witness, enrolled={"B"}, rejector=rejector).classify([mark(2)])
+    assert [c.inliers is not None for c in found] == [True, False]
+
+
 def test_a_model_without_references_or_settings_without_geometry_have_no_witness() -> None:
     finder = Finder()
     model = replace(tiny_model(), references=REFERENCED)

@@ -90,7 +90,7 @@ class Calibration:
 def calibrate(model: Model, task: Task, config: RunConfig, console: Console) -> Calibration:
     """Look, choose, promise. Raises `StreamFilterError` for what can't be read or set."""
     dial = Dial(model, config.rejector)
-    network = make_network(model, config)
+    network = make_network(model, config, explores=True)
     eye = Eye(network.classifier, dial, config)
     truths = Truths(network.facts.labels, task.names)
     negatives = see_negatives(task.negatives, truths, eye=eye, part=config.source, console=console)
